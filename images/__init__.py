@@ -1,0 +1,1 @@
+"""Boot image bundles and the catalog made of them; knows paths, never sockets."""

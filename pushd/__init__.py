@@ -1,0 +1,1 @@
+"""The push daemon: Apple push notifications over HTTP/2."""

@@ -1,0 +1,7 @@
+"""Makes `netbootd` known to twistd and twist."""
+
+from twisted.application.service import ServiceMaker
+
+netbootd = ServiceMaker(
+    "netbootd", "netbootd.tap", "Netboot Macs: BSDP, TFTP and HTTP image serving.", "netbootd"
+)
