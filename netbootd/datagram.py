@@ -1,0 +1,281 @@
+"""UDP sockets that know where each datagram arrived.
+
+Twisted's own UDP port gives the peer's address and nothing more. A boot server needs the arrival
+interface and its own address there: replies must name the address that this client can reach, from
+that address, out of that interface. On Linux one socket on 0.0.0.0 sees broadcasts and unicast of
+all interfaces, and IP_PKTINFO tells the arrival; elsewhere there is one socket per address.
+
+The reader drains its socket in bounded batches, so that a flood cannot keep the reactor from
+timers and other descriptors. It creates no Deferred, writes no log line and keeps no datagram.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
+from zope.interface import implementer
+
+from netbootd.interface import Interface
+
+IP_PKTINFO = 8
+"""Linux `<bits/in.h>`; Python's socket module does not name it before 3.14."""
+HAS_PKTINFO = sys.platform == "linux"
+IN_PKTINFO = struct.Struct("=I4s4s")
+"""`struct in_pktinfo`: interface index, local address to answer from, destination address."""
+LOOPBACK_INDEX = 1
+"""Linux numbers the loopback interface first in every network namespace."""
+BATCH = 128
+"""Datagrams read in one turn of the reactor: at 10 µs each, 1.3 ms before others get theirs."""
+RECEIVE_BUFFER = 1 << 20
+"""Bytes asked of the kernel: room for about 1,000 requests that arrive while we do something else
+(a school starting 300 Macs at one bell sends about 600 within a second)."""
+MAX_DATAGRAM = 9216
+"""Longest datagram read: a jumbo frame. A longer one is cut by the kernel and fails to decode."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """Where datagrams came in, and how to answer from there."""
+
+    interface: str
+    index: int
+    local: str
+    """Our address for this client, dotted."""
+    unicast: Sequence[tuple[int, int, bytes]]
+    """Ancillary data for a reply that is routed: source address set, interface left to routing."""
+    broadcast: Sequence[tuple[int, int, bytes]]
+    """Ancillary data for a reply to 255.255.255.255: it must leave by the arrival interface."""
+
+    @property
+    def local_address(self) -> IPv4Address:
+        return IPv4Address(self.local)
+
+
+def arrival_at(interface: str, index: int, local: str) -> Arrival:
+    """The `Arrival` for one of our addresses."""
+    if not HAS_PKTINFO:
+        return Arrival(interface=interface, index=index, local=local, unicast=(), broadcast=())
+    packed = socket.inet_aton(local)
+
+    def ancillary(out_of: int) -> Sequence[tuple[int, int, bytes]]:
+        info = IN_PKTINFO.pack(out_of, packed, b"\0\0\0\0")
+        return [(socket.IPPROTO_IP, IP_PKTINFO, info)]
+
+    return Arrival(
+        interface=interface,
+        index=index,
+        local=local,
+        unicast=ancillary(0),
+        broadcast=ancillary(index),
+    )
+
+
+class Arrivals:
+    """Which interfaces are served, asked once per datagram by the bytes the kernel gave.
+
+    Answers are remembered by those bytes. The table of remembered answers is bounded by the number
+    of (interface, local address) pairs; an unserved pair is remembered as None.
+    """
+
+    MAX_REMEMBERED = 1024
+    """Far above any host's interfaces times addresses; past it the table is emptied, not grown."""
+
+    def __init__(self, interfaces: Sequence[Interface]) -> None:
+        self._by_info: dict[bytes, Arrival | None] = {}
+        self.serve(interfaces)
+
+    def serve(self, interfaces: Sequence[Interface]) -> None:
+        """Serve these from now on (addresses changed, an interface came or went)."""
+        self.interfaces = tuple(interfaces)
+        self._by_info.clear()
+
+    def get(self, info: bytes) -> Arrival | None:
+        """The arrival for one `in_pktinfo`, or None where that interface is not served."""
+        try:
+            return self._by_info[info]
+        except KeyError:
+            return self._remember(info)
+
+    def _remember(self, info: bytes) -> Arrival | None:
+        if len(info) != IN_PKTINFO.size:
+            return None
+        if len(self._by_info) >= self.MAX_REMEMBERED:
+            self._by_info.clear()
+        index, local, _ = IN_PKTINFO.unpack(info)
+        arrival = self._find(index, IPv4Address(local))
+        self._by_info[info] = arrival
+        return arrival
+
+    def _find(self, index: int, local: IPv4Address) -> Arrival | None:
+        """None unless the arrival interface is served. What this host sends to itself arrives by
+        the loopback interface whatever the address; it counts as come in by that address."""
+        for interface in self.interfaces:
+            ours = [address.ip for address in interface.addresses]
+            if interface.index == index:
+                ours_here = local if local in ours else ours[0]
+                return arrival_at(interface.name, index, str(ours_here))
+            if index == LOOPBACK_INDEX and local in ours:
+                return arrival_at(interface.name, interface.index, str(local))
+        return None
+
+
+Receive = Callable[["Datagrams", bytes, tuple[str, int], Arrival], None]
+"""Called for each datagram: the socket it came by, its bytes, the peer, the arrival."""
+
+
+@implementer(IReadDescriptor)
+class Datagrams:
+    """One bound UDP socket in the reactor."""
+
+    def __init__(
+        self,
+        reactor: IReactorFDSet,
+        sock: socket.socket,
+        receive: Receive,
+        *,
+        arrivals: Arrivals | None = None,
+        arrival: Arrival | None = None,
+    ) -> None:
+        """`arrivals` where the socket reports IP_PKTINFO, else the one `arrival` it is bound to."""
+        self._reactor = reactor
+        self._sock = sock
+        self._receive = receive
+        self._arrivals = arrivals
+        self._arrival = arrival
+        self.unserved = 0
+        """Datagrams dropped because they came in by an interface that is not served."""
+        self.unsent = 0
+        """Replies that the kernel refused (no route, buffer full): the client asks again."""
+
+    # What Twisted calls.
+
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
+    def logPrefix(self) -> str:
+        return "datagrams"
+
+    def doRead(self) -> None:
+        if self._arrivals is not None:
+            self._read_with_info(self._arrivals)
+        elif self._arrival is not None:
+            self._read_bound(self._arrival)
+
+    def connectionLost(self, reason: object) -> None:
+        self.stop()
+
+    # Our own.
+
+    @property
+    def port(self) -> int:
+        """The bound UDP port."""
+        port: int = self._sock.getsockname()[1]
+        return port
+
+    def start(self) -> None:
+        self._reactor.addReader(self)
+
+    def stop(self) -> None:
+        self._reactor.removeReader(self)
+        self._sock.close()
+
+    def _read_with_info(self, arrivals: Arrivals) -> None:
+        recvmsg = self._sock.recvmsg
+        receive = self._receive
+        for _ in range(BATCH):
+            try:
+                data, ancillary, _flags, peer = recvmsg(MAX_DATAGRAM, 64)
+            except BlockingIOError:
+                return
+            except OSError:
+                continue  # an ICMP error of an earlier reply; the next read has the next datagram
+            arrival = arrivals.get(ancillary[0][2]) if ancillary else None
+            if arrival is None:
+                self.unserved += 1
+                continue
+            receive(self, data, peer, arrival)
+
+    def _read_bound(self, arrival: Arrival) -> None:
+        recvfrom = self._sock.recvfrom
+        receive = self._receive
+        for _ in range(BATCH):
+            try:
+                data, peer = recvfrom(MAX_DATAGRAM)
+            except BlockingIOError:
+                return
+            except OSError:
+                continue
+            receive(self, data, peer, arrival)
+
+    def send(self, data: bytes, to: tuple[str, int], arrival: Arrival) -> bool:
+        """Send a routed reply from the arrival's address. False: the kernel refused it."""
+        try:
+            self._sock.sendmsg((data,), arrival.unicast, 0, to)
+        except OSError:
+            self.unsent += 1
+            return False
+        return True
+
+    def broadcast(self, data: bytes, port: int, arrival: Arrival) -> bool:
+        """Send to every host on the arrival interface's link."""
+        try:
+            self._sock.sendmsg((data,), arrival.broadcast, 0, ("255.255.255.255", port))
+        except OSError:
+            self.unsent += 1
+            return False
+        return True
+
+
+def open_datagrams(
+    reactor: IReactorFDSet,
+    interfaces: Sequence[Interface],
+    port: int,
+    receive: Receive,
+    *,
+    share_port: bool = False,
+) -> list[Datagrams]:
+    """Bind UDP `port` for `interfaces`; the sockets are not yet reading (call `start`).
+
+    A daemon that serves loopback addresses only binds those, so that nothing is reachable from
+    outside. Raises OSError as `bind` does, with nothing left open.
+    """
+    opened: list[Datagrams] = []
+    only_loopback = all(interface.is_loopback for interface in interfaces)
+    try:
+        if HAS_PKTINFO and not only_loopback:
+            sock = _bound("0.0.0.0", port, share_port)  # noqa: S104 - broadcasts reach no other
+            sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+            opened.append(Datagrams(reactor, sock, receive, arrivals=Arrivals(interfaces)))
+            return opened
+        for interface in interfaces:
+            for address in interface.addresses:
+                local = str(address.ip)
+                arrival = arrival_at(interface.name, interface.index, local)
+                sock = _bound(local, port, share_port)
+                opened.append(Datagrams(reactor, sock, receive, arrival=arrival))
+    except OSError:
+        for datagrams in opened:
+            datagrams.stop()
+        raise
+    return opened
+
+
+def _bound(address: str, port: int, share_port: bool) -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        if share_port:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((address, port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
