@@ -49,6 +49,8 @@ class Transfer:
     sent: int = 0
     """Bytes sent, repeats not counted for TFTP; may exceed `size` over HTTP (ranges read twice)."""
     outcome: Outcome | None = None
+    ended_at: float = 0.0
+    """Monotonic seconds, set with `outcome`."""
     told_at: float = field(default=0.0, repr=False)
     """When `progressed` was last called."""
 
@@ -63,3 +65,6 @@ class TransferObserver(Protocol):
 
     def finished(self, transfer: Transfer) -> None:
         """`transfer.outcome` is set."""
+
+    def missing(self, service: str, peer: str, name: str, why: str) -> None:
+        """`peer` asked for `name` (already safe to show), which is not published."""

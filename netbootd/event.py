@@ -1,0 +1,119 @@
+"""What happens to a machine on its way from power-on to desktop, as values.
+
+These are the entries of its timeline, the lines of the log and the items of the event stream: one
+vocabulary. An event carries plain values only, ready to be shown or written as JSON.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from netbootd.transfer import Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """`machine` is the hardware address (`a8:20:66:01:02:03`), or the IPv4 address while the
+    hardware address is not known (a reader that never spoke BSDP to us)."""
+
+    at: datetime
+    """Aware, UTC."""
+    machine: str
+    address: str
+    """The machine's IPv4 address at that moment, `0.0.0.0` where it has none yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImagesListed(Event):
+    """An INFORM[LIST] was answered."""
+
+    architecture: str
+    system_id: str
+    images: int
+    """Images in the list that was sent."""
+    applicable: int
+    """Images that this machine may see; more than `images` where its message size cut the list."""
+    size: int
+    """Bytes of UDP payload sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSelected(Event):
+    """An INFORM[SELECT] was answered with the image; the choice is on disk."""
+
+    architecture: str
+    system_id: str
+    image: str
+    image_id: int
+    machine_name: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectionFailed(Event):
+    """An INFORM[SELECT] was answered with FAILED; `why` tells the admin."""
+
+    architecture: str
+    system_id: str
+    image_id: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageOffered(Event):
+    """A DISCOVER of a machine with a selected image was answered with an OFFER."""
+
+    image: str
+    image_id: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestUnanswered(Event):
+    """A BSDP request that got no answer on purpose; `why` tells the admin."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferStarted(Event):
+    """A file began to flow."""
+
+    service: str
+    name: str
+    role: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferProgressed(Event):
+    """More of it did."""
+
+    service: str
+    name: str
+    role: str
+    size: int
+    sent: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferFinished(Event):
+    """It ended, well or not."""
+
+    service: str
+    name: str
+    role: str
+    size: int
+    sent: int
+    outcome: Outcome
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileMissing(Event):
+    """A file was asked for that is not published. Firmware asks for several that need not exist."""
+
+    service: str
+    name: str
+    why: str
