@@ -1,0 +1,162 @@
+"""UDP sockets that know where each datagram arrived."""
+
+from __future__ import annotations
+
+import socket
+from ipaddress import IPv4Interface
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorFDSet
+from twisted.trial.unittest import TestCase
+
+from netbootd.datagram import (
+    HAS_PKTINFO,
+    IN_PKTINFO,
+    Arrival,
+    Arrivals,
+    Datagrams,
+    open_datagrams,
+)
+from netbootd.interface import Interface, private_interfaces, read_interfaces
+
+LOOPBACK = Interface(name="lo", index=1, addresses=(IPv4Interface("127.0.0.1/8"),))
+LAN = Interface(
+    name="en0",
+    index=7,
+    addresses=(IPv4Interface("10.0.0.1/24"), IPv4Interface("10.0.1.1/24")),
+)
+
+
+def info(index: int, local: str) -> bytes:
+    """`struct in_pktinfo` as the kernel fills it for a broadcast."""
+    return IN_PKTINFO.pack(index, socket.inet_aton(local), b"\xff\xff\xff\xff")
+
+
+@pytest.mark.parametrize(
+    ("index", "local", "expected"),
+    [
+        (7, "10.0.0.1", "10.0.0.1"),
+        (7, "10.0.1.1", "10.0.1.1"),
+        (7, "192.0.2.1", "10.0.0.1"),  # an address of that interface that is not served
+        (1, "10.0.1.1", "10.0.1.1"),  # this host to itself
+        (1, "127.0.0.1", None),
+        (8, "10.0.0.1", None),  # our LAN address reached by an interface that is not served
+    ],
+)
+def test_arrival(index: int, local: str, expected: str | None) -> None:
+    """A datagram is served by its arrival interface and answered from an address there."""
+    arrivals = Arrivals([LAN])
+
+    for _ in range(2):
+        arrival = arrivals.get(info(index, local))
+
+        assert (arrival.local if arrival else None) == expected
+
+
+def test_short_ancillary_data_is_not_served() -> None:
+    """Ancillary data that is not an in_pktinfo gives no arrival."""
+    assert Arrivals([LAN]).get(b"\0\0") is None
+
+
+def test_private_interfaces_leave_out_public_and_loopback_addresses() -> None:
+    """Without configuration only private LAN addresses are served."""
+    public = Interface(
+        name="wan",
+        index=3,
+        addresses=(IPv4Interface("192.168.1.1/24"), IPv4Interface("8.8.8.8/24")),
+    )
+
+    kept = private_interfaces([LOOPBACK, LAN, public])
+
+    assert [(one.name, [str(a.ip) for a in one.addresses]) for one in kept] == [
+        ("en0", ["10.0.0.1", "10.0.1.1"]),
+        ("wan", ["192.168.1.1"]),
+    ]
+
+
+def test_the_systems_own_table_has_loopback() -> None:
+    """This machine's interfaces can be read, index included."""
+    by_name = {interface.name: interface for interface in read_interfaces()}
+
+    assert any(interface.is_loopback for interface in by_name.values())
+
+
+class DatagramsTests(TestCase):
+    def setUp(self) -> None:
+        from twisted.internet import reactor
+
+        self.reactor = IReactorFDSet(reactor)
+        self.received: Deferred[tuple[bytes, tuple[str, int], Arrival]] = Deferred()
+
+    def receive(
+        self, datagrams: Datagrams, data: bytes, peer: tuple[str, int], arrival: Arrival
+    ) -> None:
+        datagrams.send(data.upper(), peer, arrival)
+        self.received.callback((data, peer, arrival))
+
+    def client(self) -> socket.socket:
+        client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        client.bind(("127.0.0.1", 0))
+        client.settimeout(5)
+        self.addCleanup(client.close)
+        return client
+
+    async def exchange(self, datagrams: Datagrams) -> Arrival:
+        datagrams.start()
+        self.addCleanup(datagrams.stop)
+        client = self.client()
+        client.sendto(b"list", ("127.0.0.1", datagrams.port))
+        data, peer, arrival = await self.received
+        self.assertEqual((data, peer), (b"list", client.getsockname()))
+        answer, source = client.recvfrom(100)
+        self.assertEqual((answer, source), (b"LIST", ("127.0.0.1", datagrams.port)))
+        return arrival
+
+    async def test_a_loopback_daemon_binds_loopback_only(self) -> None:
+        """Serving loopback addresses only, nothing listens on the others."""
+        (datagrams,) = open_datagrams(self.reactor, [LOOPBACK], 0, self.receive)
+
+        arrival = await self.exchange(datagrams)
+
+        self.assertEqual((arrival.interface, arrival.local), ("lo", "127.0.0.1"))
+        self.assertEqual(datagrams._sock.getsockname()[0], "127.0.0.1")
+
+    async def test_one_socket_tells_the_arrival(self) -> None:
+        """On Linux one socket serves all interfaces and each datagram comes with its arrival."""
+        if not HAS_PKTINFO:
+            self.skipTest("IP_PKTINFO is Linux")
+        (datagrams,) = open_datagrams(self.reactor, [LAN, LOOPBACK], 0, self.receive)
+
+        arrival = await self.exchange(datagrams)
+
+        self.assertEqual((arrival.interface, arrival.index), ("lo", 1))
+
+    def test_a_busy_port_is_an_oserror_and_leaves_nothing_open(self) -> None:
+        """The caller gets the system's own error to turn into one clear line."""
+        (first,) = open_datagrams(self.reactor, [LOOPBACK], 0, self.receive)
+        self.addCleanup(first.stop)
+
+        with self.assertRaises(OSError):
+            open_datagrams(self.reactor, [LOOPBACK], first.port, self.receive)
+
+    def test_share_port(self) -> None:
+        """With share_port two daemons of one host may both listen."""
+        (first,) = open_datagrams(self.reactor, [LOOPBACK], 0, self.receive, share_port=True)
+        self.addCleanup(first.stop)
+        (second,) = open_datagrams(
+            self.reactor, [LOOPBACK], first.port, self.receive, share_port=True
+        )
+        self.addCleanup(second.stop)
+
+        self.assertEqual(first.port, second.port)
+
+    def test_a_refused_reply_is_counted(self) -> None:
+        """A reply that the kernel will not send is counted, not raised."""
+        (datagrams,) = open_datagrams(self.reactor, [LOOPBACK], 0, self.receive)
+        self.addCleanup(datagrams.stop)
+        assert datagrams._arrival is not None
+
+        sent = datagrams.send(b"x" * 70000, ("127.0.0.1", 9), datagrams._arrival)
+
+        self.assertEqual((sent, datagrams.unsent), (False, 1))
