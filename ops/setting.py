@@ -1,0 +1,122 @@
+"""The values that an operator writes in a configuration file and TOML has no type for.
+
+Each type parses its one written form, prints itself in that form again, and says in `form` what the
+form is, so that an error can tell what would be right. A wrong value raises `ValueError`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, NamedTuple, Self
+
+from msgspec import Meta
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+"""A UDP or TCP port; 0 lets the system choose a free one."""
+
+
+class Duration(float):
+    """Seconds, written with a unit: `500ms`, `30s`, `5m`, `1h`."""
+
+    form: ClassVar[str] = 'a duration with a unit, such as "500ms", "30s", "5m" or "1h"'
+    _UNITS: ClassVar[dict[str, float]] = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(ms|s|m|h)", text, re.ASCII)
+        if match is None:
+            raise ValueError(text)
+        return cls(float(match[1]) * cls._UNITS[match[2]])
+
+    def __str__(self) -> str:
+        for unit, seconds in self._UNITS.items():
+            if self >= seconds and (self / seconds).is_integer():
+                return f"{self / seconds:.0f}{unit}"
+        return f"{float(self):g}s"
+
+
+class ByteSize(int):
+    """Bytes, written with a unit: `512 B`, `64 KiB`, `1 MiB`, `2 GiB`."""
+
+    form: ClassVar[str] = 'a size with a unit, such as "64 KiB" or "1 MiB"'
+    _UNITS: ClassVar[dict[str, int]] = {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10, "B": 1}
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        match = re.fullmatch(r"([0-9]{1,12}) ?(B|KiB|MiB|GiB)", text, re.ASCII)
+        if match is None:
+            raise ValueError(text)
+        return cls(int(match[1]) * cls._UNITS[match[2]])
+
+    def __str__(self) -> str:
+        for unit, size in self._UNITS.items():
+            if self >= size and self % size == 0:
+                return f"{self // size} {unit}"
+        return f"{int(self)} B"
+
+
+class MacAddress(bytes):
+    """Six octets, written `00:16:cb:aa:bb:cc`; `-` for `:` and missing leading zeros are accepted.
+
+    Apple's tools print octets without the leading zero (`0:16:cb:…`), and admins paste them.
+    """
+
+    form: ClassVar[str] = 'an Ethernet address such as "00:16:cb:aa:bb:cc"'
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        octets = text.replace("-", ":").split(":")
+        if len(octets) != 6 or not all(re.fullmatch(r"[0-9A-Fa-f]{1,2}", o) for o in octets):
+            raise ValueError(text)
+        return cls(int(octet, 16) for octet in octets)
+
+    def __str__(self) -> str:
+        return self.hex(":")
+
+
+class InterfacePattern(str):
+    """A network interface by name (`en0`) or by shell pattern (`en*`)."""
+
+    __slots__ = ()
+
+    form: ClassVar[str] = 'an interface name or pattern such as "en0" or "en*"'
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        # Windows calls interfaces "Ethernet 2" and "vEthernet (WSL)", so only what no system has
+        # in a name is refused. 256 is IF_MAX_STRING_SIZE of Windows; Linux stops at 15.
+        if not 0 < len(text) <= 256 or not text.isprintable() or "/" in text:
+            raise ValueError(text)
+        return cls(text)
+
+
+def _path(text: str) -> Path:
+    if not text or "\0" in text:
+        raise ValueError(text)
+    return Path(text)
+
+
+def _network(text: str) -> IPv4Network:
+    return IPv4Network(text, strict=True)
+
+
+class Form(NamedTuple):
+    """How one type is read from a TOML string, and what its written form is called."""
+
+    parse: Callable[[str], Any]
+    description: str
+
+
+FORMS: dict[type, Form] = {
+    Duration: Form(Duration.parse, Duration.form),
+    ByteSize: Form(ByteSize.parse, ByteSize.form),
+    MacAddress: Form(MacAddress.parse, MacAddress.form),
+    InterfacePattern: Form(InterfacePattern.parse, InterfacePattern.form),
+    IPv4Address: Form(IPv4Address, 'an IPv4 address such as "192.168.1.10"'),
+    IPv4Network: Form(_network, 'an IPv4 network such as "192.168.1.0/24"'),
+    Path: Form(_path, "a path in quotes"),
+}
+"""Every type here that a configuration may use, besides bool, int and str."""
