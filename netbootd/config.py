@@ -222,6 +222,19 @@ class NfsSettings(Struct, frozen=True, kw_only=True):
     server: Annotated[IPv4Address | None, Meta(examples=["192.168.1.20"])] = None
     """Address of the NFS server; a Mac has no DNS when it mounts its root."""
     export: Annotated[ExportPath | None, Meta(examples=["/exports/NetBoot"])] = None
+    """The exported path. Each share is the folder of that name below it."""
+
+    def __post_init__(self) -> None:
+        if self.export is not None and self.server is None:
+            raise Invalid("server", "is missing", "name the address of the NFS server")
+        if self.server is not None and self.export is None:
+            raise Invalid("export", "is missing", "name the exported path")
+
+
+class StateSettings(Struct, frozen=True, kw_only=True):
+    """What must survive a restart: which machine chose which image."""
+
+    directory: Annotated[Path | None, Meta(examples=["/var/lib/netbootd"])] = None
     """Folder of the database; created if missing. Default: /var/lib/netbootd for root, otherwise
     $XDG_STATE_HOME/netbootd (~/.local/state/netbootd), %PROGRAMDATA%\\netbootd on Windows."""
 
