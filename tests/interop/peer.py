@@ -1,0 +1,85 @@
+"""The programs that nobody here wrote: which we drive, and which Debian package each comes from.
+
+A peer that is not installed skips the test that needs it, except where every peer is promised
+(`CI=true` or `NETBOOTD_REQUIRE_PEERS=1`): there its absence is a failure, so that a run that
+tested nothing cannot look like one that passed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGES = {
+    "atftp": "atftp",
+    "busybox": "busybox-static",
+    "curl": "curl",
+    "dhclient": "isc-dhcp-client",
+    "dhcpcd": "dhcpcd-base",
+    "dhcrelay": "isc-dhcp-relay",
+    "dnsmasq": "dnsmasq-base",
+    "ethtool": "ethtool",
+    "go": "golang-go",
+    "ip": "iproute2",
+    "nbdkit": "nbdkit",
+    "qemu-img": "qemu-utils",
+    "setpriv": "util-linux",
+    "tcpdump": "tcpdump",
+    "tftp": "tftp-hpa",
+    "tshark": "tshark",
+    "wget": "wget",
+}
+"""Command → package."""
+
+FILES = {
+    "/usr/share/gocode/src/github.com/insomniacslk/dhcp/dhcpv4/bsdp": (
+        "golang-github-insomniacslk-dhcp-dev"
+    ),
+    "/usr/lib/x86_64-linux-gnu/qemu/block-curl.so": "qemu-block-extra",
+}
+"""File or folder → package, for what is no command. (The QEMU path is Debian's on amd64.)"""
+
+# Debian keeps servers and relays where an ordinary user's PATH does not look.
+SEARCH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"))
+
+
+def required() -> bool:
+    """Whether a missing peer is a failure."""
+    return os.environ.get("CI") == "true" or os.environ.get("NETBOOTD_REQUIRE_PEERS") == "1"
+
+
+def missing(why: str) -> None:
+    """Skip the running test, or fail it where nothing may be missing."""
+    if required():
+        pytest.fail(why, pytrace=False)
+    pytest.skip(why)
+
+
+def peer(command: str) -> str:
+    """The absolute path of a peer's command."""
+    path = shutil.which(command, path=SEARCH)
+    if path is None:
+        missing(f"{command} is not installed: apt-get install {PACKAGES[command]}")
+    assert path is not None
+    return path
+
+
+def peer_file(path: str) -> Path:
+    """The path of a file that a peer's package brings."""
+    if not Path(path).exists():
+        missing(f"{path} does not exist: apt-get install {FILES[path]}")
+    return Path(path)
+
+
+def need_namespaces() -> None:
+    """Network namespaces take Linux and root."""
+    if sys.platform != "linux":
+        pytest.skip("network namespaces are Linux's")
+    if os.geteuid() != 0:
+        missing("network namespaces need root: run the tests with sudo")
+    for command in ("ip", "ethtool", "setpriv"):
+        peer(command)

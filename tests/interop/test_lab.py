@@ -1,0 +1,75 @@
+"""The lab itself: what a test builds is there, is connected, and is gone afterwards."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.interop.capture import Capture
+from tests.interop.lab import NAMESPACES, PATIENCE, Lab, sweep
+
+pytestmark = pytest.mark.interop
+
+
+def namespaces() -> set[str]:
+    return {path.name for path in NAMESPACES.glob("nb*")}
+
+
+def test_hosts_on_one_switch_reach_each_other(lab: Lab) -> None:
+    """A datagram crosses the switch, and the capture shows it with a good checksum."""
+    lan, left, right = lab.switch("lan"), lab.host("left"), lab.host("right")
+    interface = left.plug(lan, "10.77.0.1/24")
+    right.plug(lan, "10.77.0.2/24")
+    capture = Capture(left, interface)
+
+    with left.socket() as receiver, right.socket() as sender:
+        receiver.bind(("10.77.0.1", 6900))
+        sender.sendto(b"hello", ("10.77.0.1", 6900))
+        data, (source, _) = receiver.recvfrom(64)
+
+    assert (data, source) == (b"hello", "10.77.0.2")
+    (packet,) = capture.packets("udp.port == 6900")
+    assert packet.one("ip.dst") == "10.77.0.1"
+    assert packet.values("udp.payload") == [b"hello"]
+    assert capture.complaints() == ""
+
+
+def test_lab_cleans_up_after_itself(tmp_path: Path) -> None:
+    """Neither namespaces nor processes outlive a lab, also when the test in it failed."""
+    before = namespaces()
+
+    def fail() -> None:
+        with Lab(tmp_path) as lab:
+            host = lab.host("host")
+            processes.append(host.start("sh", "-c", "trap '' TERM; sleep 600 & wait"))
+            raise ZeroDivisionError
+
+    processes: list = []
+    with pytest.raises(ZeroDivisionError):
+        fail()
+
+    assert namespaces() == before
+    assert not processes[0].running()
+
+
+def test_lab_of_a_killed_run_is_swept(tmp_path: Path) -> None:
+    """A run that was killed leaves namespaces; the next run removes them, and only them."""
+    script = (
+        "import os, signal, sys; from pathlib import Path; from tests.interop.lab import Lab\n"
+        "lab = Lab(Path(sys.argv[1])); lab.host('orphan').start('sh', '-c', 'sleep 600')\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    before = namespaces()
+    with Lab(tmp_path) as alive:
+        alive.host("alive")
+        mine = namespaces() - before
+        killed = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)])
+        killed.wait(PATIENCE)
+        assert namespaces() - before > mine
+
+        sweep()
+
+        assert namespaces() - before == mine
