@@ -25,7 +25,15 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImagesListed(Event):
+class BsdpEvent(Event):
+    """An event of the BSDP conversation."""
+
+    interface: str
+    """Name of the interface that the request came in by."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImagesListed(BsdpEvent):
     """An INFORM[LIST] was answered."""
 
     architecture: str
@@ -39,7 +47,7 @@ class ImagesListed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImageSelected(Event):
+class ImageSelected(BsdpEvent):
     """An INFORM[SELECT] was answered with the image; the choice is on disk."""
 
     architecture: str
@@ -51,7 +59,7 @@ class ImageSelected(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SelectionFailed(Event):
+class SelectionFailed(BsdpEvent):
     """An INFORM[SELECT] was answered with FAILED; `why` tells the admin."""
 
     architecture: str
@@ -61,7 +69,7 @@ class SelectionFailed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImageOffered(Event):
+class ImageOffered(BsdpEvent):
     """A DISCOVER of a machine with a selected image was answered with an OFFER."""
 
     image: str
@@ -70,7 +78,7 @@ class ImageOffered(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RequestUnanswered(Event):
+class RequestUnanswered(BsdpEvent):
     """A BSDP request that got no answer on purpose; `why` tells the admin."""
 
     why: str

@@ -1,14 +1,14 @@
 """The machine's network interfaces as values: who we are on each LAN.
 
 A daemon that answers broadcasts must know the interface a datagram arrived on and its own address
-there. This module reads the system's table (psutil, so Windows too) and picks the addresses to
-serve; it opens no socket.
+there. This module reads the system's table (psutil, so Windows too) and picks the addresses that the
+configuration allows; it opens no socket.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
@@ -57,26 +57,15 @@ def _index(name: str) -> int:
         return 0
 
 
-def private_interfaces(interfaces: Iterable[Interface]) -> tuple[Interface, ...]:
-    """Those with at least one private, non-loopback address, cut down to such addresses.
-
-    This is what a daemon without configuration serves: a LAN, never the internet side.
-    """
+def served(
+    interfaces: Iterable[Interface], serves: Callable[[str, IPv4Address], bool]
+) -> tuple[Interface, ...]:
+    """Those on which at least one address is to be served, cut down to such addresses."""
     kept = []
     for interface in interfaces:
         addresses = tuple(
-            address
-            for address in interface.addresses
-            if address.ip.is_private and address.ip not in LOOPBACK
+            address for address in interface.addresses if serves(interface.name, address.ip)
         )
         if addresses:
             kept.append(Interface(name=interface.name, index=interface.index, addresses=addresses))
     return tuple(kept)
-
-
-def address_strings(interfaces: Iterable[Interface]) -> tuple[str, ...]:
-    """Every address of `interfaces`, dotted, in order."""
-    return tuple(str(address.ip) for interface in interfaces for address in interface.addresses)
-
-
-UNSPECIFIED = IPv4Address(0)

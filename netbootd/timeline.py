@@ -21,8 +21,8 @@ from twisted.logger import Logger
 from netbootd.event import (
     Event,
     FileMissing,
-    ImagesListed,
     ImageSelected,
+    ImagesListed,
     TransferFinished,
     TransferProgressed,
     TransferStarted,

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFDSet
 from twisted.trial.unittest import TestCase
 
+from netbootd.config import NetworkSettings
 from netbootd.datagram import (
     HAS_PKTINFO,
     IN_PKTINFO,
@@ -18,7 +19,7 @@ from netbootd.datagram import (
     Datagrams,
     open_datagrams,
 )
-from netbootd.interface import Interface, private_interfaces, read_interfaces
+from netbootd.interface import Interface, read_interfaces, served
 
 LOOPBACK = Interface(name="lo", index=1, addresses=(IPv4Interface("127.0.0.1/8"),))
 LAN = Interface(
@@ -59,15 +60,15 @@ def test_short_ancillary_data_is_not_served() -> None:
     assert Arrivals([LAN]).get(b"\0\0") is None
 
 
-def test_private_interfaces_leave_out_public_and_loopback_addresses() -> None:
-    """Without configuration only private LAN addresses are served."""
+def test_the_default_serves_private_lan_addresses_only() -> None:
+    """Without configuration a public or a loopback address is never served."""
     public = Interface(
         name="wan",
         index=3,
         addresses=(IPv4Interface("192.168.1.1/24"), IPv4Interface("8.8.8.8/24")),
     )
 
-    kept = private_interfaces([LOOPBACK, LAN, public])
+    kept = served([LOOPBACK, LAN, public], NetworkSettings().serves)
 
     assert [(one.name, [str(a.ip) for a in one.addresses]) for one in kept] == [
         ("en0", ["10.0.0.1", "10.0.1.1"]),

@@ -1,0 +1,58 @@
+"""Giving up root once the ports are bound."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from twisted.python.util import switchUID
+
+from netbootd.start import StartError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """The user and group to become."""
+
+    user: str
+    uid: int
+    gid: int
+
+
+def resolve_identity(user: str | None, group: str | None) -> Identity | None:
+    """The identity that the settings name, or None to stay who we are.
+
+    Raises StartError where the system does not know the names, or cannot switch.
+    """
+    if user is None and group is None:
+        return None
+    if os.name == "nt":
+        raise StartError("user and group cannot be set on Windows; choose the service's account")
+    import grp
+    import pwd
+
+    try:
+        entry = pwd.getpwnam(user) if user is not None else pwd.getpwuid(os.getuid())
+    except KeyError:
+        raise StartError(f'user "{user}" does not exist; create it or correct `user`') from None
+    try:
+        gid = grp.getgrnam(group).gr_gid if group is not None else entry.pw_gid
+    except KeyError:
+        raise StartError(f'group "{group}" does not exist; create it or correct `group`') from None
+    if os.geteuid() != 0 and (entry.pw_uid, gid) != (os.geteuid(), os.getegid()):
+        raise StartError(f'only root can become user "{entry.pw_name}"; start as root')
+    return Identity(user=entry.pw_name, uid=entry.pw_uid, gid=gid)
+
+
+def hand_over(directory: Path, identity: Identity) -> None:
+    """Make `directory`, and what is in it, the property of `identity` while we still can."""
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for path in (directory, *directory.iterdir()):
+        os.chown(path, identity.uid, identity.gid, follow_symlinks=False)
+
+
+def become(identity: Identity) -> None:
+    """Be `identity` from now on, with its groups and no way back."""
+    if os.geteuid() == 0:
+        switchUID(identity.uid, identity.gid)  # type: ignore[no-untyped-call]
