@@ -58,7 +58,7 @@ SNAME: Final = slice(44, 108)
 FILE: Final = slice(108, 236)
 
 MINIMUM_SIZE: Final = 300
-"""The least that BOOTP relays and old clients take (RFC 1542 §2.1); we write it, we do not ask it."""
+"""The least that relays and old clients take (RFC 1542 §2.1). We write it and do not ask for it."""
 
 MAXIMUM_SIZE: Final = 65507
 """What one IPv4 datagram carries: 65535 less 20 bytes of IP and 8 of UDP header."""
@@ -89,9 +89,9 @@ def split_header(data: bytes) -> tuple[bytes, bytes]:
 def decode(data: bytes) -> DhcpMessage:
     """Decode one datagram. Raises DecodeError, and nothing else, if it is not a DHCP message.
 
-    Refused: a truncated header, a missing cookie (plain BOOTP without vendor extensions), an `op` or
-    `hlen` out of range, an option that runs past its area. A missing end option and messages of less
-    than 300 bytes are legitimate: NetworkManager sends 280.
+    Refused: a truncated header, a missing cookie (BOOTP without vendor extensions), an `op` or
+    `hlen` out of range, an option that runs past its area. A missing end option and messages of
+    less than 300 bytes are legitimate: NetworkManager sends 280.
     """
     header, _ = split_header(data)
     options, end = read_options(data, OPTIONS_OFFSET, len(data))
@@ -117,7 +117,8 @@ def decode(data: bytes) -> DhcpMessage:
         options=options,
         tail=data[end:],
     )
-    message.instances(OVERLOAD)  # an overloaded field that does not hold options is malformed
+    if any(code == OVERLOAD for code, _ in options):
+        message.instances(OVERLOAD)  # raises where an overloaded field does not hold options
     return message
 
 

@@ -7,12 +7,12 @@ message, and only who asks for the lease time learns that it is nonsense.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from protocols.dhcp.option import RawOption, read_options
+from protocols.dhcp.option import PAD, RawOption, read_options
 from protocols.errors import DecodeError, EncodeError
 
 if TYPE_CHECKING:
@@ -41,16 +41,18 @@ RELAY_AGENT_INFORMATION: Final = 82
 
 FILE_HOLDS_OPTIONS: Final = 1
 SNAME_HOLDS_OPTIONS: Final = 2
+_OVERLOADS: Final = (b"\1", b"\2", b"\3")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DhcpMessage:
     """One message, fields named as in RFC 2131 §2.
 
-    `chaddr`, `sname` and `file` are 16, 64 and 128 bytes; shorter ones are filled with NULs at birth,
-    longer ones raise EncodeError. `options` are the instances of the options area in wire order, pads
-    between them included. `tail` is what ended that area: the end option and all bytes behind it, or
-    nothing where the message just stops; None lets `encode` write the end option and pad.
+    `chaddr`, `sname` and `file` are 16, 64 and 128 bytes; shorter ones are filled with NULs at
+    birth, longer ones raise EncodeError. `options` are the instances of the options area in wire
+    order, pads between them included. `tail` is what ended that area: the end option and all bytes
+    behind it, or nothing where the message just stops; None lets `encode` write the end option and
+    pad.
     """
 
     op: int
@@ -71,12 +73,14 @@ class DhcpMessage:
     tail: bytes | None = None
 
     def __post_init__(self) -> None:
+        sizes = len(self.chaddr), len(self.sname), len(self.file)
+        if sizes == (CHADDR_SIZE, SNAME_SIZE, FILE_SIZE):
+            return  # every decoded message
         for name, size in (("chaddr", CHADDR_SIZE), ("sname", SNAME_SIZE), ("file", FILE_SIZE)):
             value: bytes = getattr(self, name)
             if len(value) > size:
                 raise EncodeError(f"{name} of {len(value)} bytes does not fit its {size}")
-            if len(value) < size:
-                object.__setattr__(self, name, value.ljust(size, b"\0"))
+            object.__setattr__(self, name, value.ljust(size, b"\0"))
 
     @property
     def hardware_address(self) -> bytes:
@@ -105,10 +109,11 @@ class DhcpMessage:
     def instances(self, code: int) -> tuple[bytes, ...]:
         """The data of every instance of `code`: options area, then `file`, then `sname`.
 
-        Raises DecodeError where an overloaded field does not hold options; `decode` has checked that
-        already, so only a message built by hand can.
+        Raises DecodeError where an overloaded field does not hold options; `decode` has checked
+        that already, so only a message built by hand can.
         """
-        return tuple(data for found, _, data in self._located() if found == code)
+        areas = self._areas()
+        return tuple([data for _, options in areas for found, data in options if found == code])
 
     def option(self, code: int) -> bytes | None:
         """The value of `code`, its instances joined (RFC 3396 §5), or None without any.
@@ -121,7 +126,7 @@ class DhcpMessage:
     def value(self, kind: OptionType[T]) -> T | None:
         """The typed value of the option `kind`, or None where the message lacks it.
 
-        Raises DecodeError, naming the option and the byte of the message, if the value is malformed.
+        Raises DecodeError, naming the option and the byte of the message, if it is malformed.
         """
         data = self.option(kind.code)
         if data is None:
@@ -134,50 +139,59 @@ class DhcpMessage:
             ) from None
 
     def _overload(self) -> int:
-        """Which fields hold options (RFC 2132 §9.3): 0, or 1, 2 or 3."""
-        for code, data in self.options:
-            if code == OVERLOAD:
-                if len(data) != 1 or not 1 <= data[0] <= 3:
-                    break
-                return data[0]
-        else:
+        """Which fields hold options (RFC 2132 §9.3): 0 for none, or 1, 2, 3."""
+        found = [data for code, data in self.options if code == OVERLOAD]
+        if not found:
             return 0
-        offset = next(at for found, at, _ in self._main_area() if found == OVERLOAD)
-        raise DecodeError("option 52 (overload)", offset, f"must be one byte of 1..3, is {data!r}")
+        if len(found) == 1 and found[0] in _OVERLOADS:
+            return found[0][0]
+        offset = next(
+            at for code, at, _ in _located(OPTIONS_OFFSET, self.options) if code == OVERLOAD
+        )
+        raise DecodeError("option 52 (overload)", offset, "is not one byte of 1, 2 or 3")
 
-    def _main_area(self) -> Iterator[tuple[int, int, bytes]]:
-        at = OPTIONS_OFFSET
-        for code, data in self.options:
-            yield code, at + 2, data
-            at += len(data) + 2 if code else 1
-
-    def _located(self) -> Iterator[tuple[int, int, bytes]]:
-        """Every instance as code, offset of its data in the message, data; in RFC 3396 §5 order."""
-        yield from self._main_area()
+    def _areas(self) -> tuple[tuple[int, tuple[RawOption, ...]], ...]:
+        """The areas that hold options, each with its offset, in the order of RFC 3396 §5."""
         overload = self._overload()
+        if not overload:
+            return ((OPTIONS_OFFSET, self.options),)
+        areas = [(OPTIONS_OFFSET, self.options)]
         if overload & FILE_HOLDS_OPTIONS:
-            yield from _overloaded(self.file, FILE_OFFSET, "option in file")
+            areas.append((FILE_OFFSET, _field_options(self.file, FILE_OFFSET, "option in file")))
         if overload & SNAME_HOLDS_OPTIONS:
-            yield from _overloaded(self.sname, SNAME_OFFSET, "option in sname")
+            areas.append(
+                (SNAME_OFFSET, _field_options(self.sname, SNAME_OFFSET, "option in sname"))
+            )
+        return tuple(areas)
 
     def _offset(self, code: int, position: int) -> int:
         """The byte of the message where `position` of the joined value of `code` lies."""
-        at = OPTIONS_OFFSET
-        for found, start, data in self._located():
-            if found == code:
-                at = start + position
+        offset = OPTIONS_OFFSET
+        for start, options in self._areas():
+            for found, at, data in _located(start, options):
+                if found != code:
+                    continue
+                offset = at + position
                 if position < len(data):
-                    break
+                    return offset
                 position -= len(data)
-        return at
+        return offset
 
 
-def _overloaded(field: bytes, offset: int, what: str) -> Iterator[tuple[int, int, bytes]]:
+def _located(start: int, options: Iterable[RawOption]) -> Iterator[tuple[int, int, bytes]]:
+    """Each of `options` as its code, the offset of its data, its data."""
+    at = start
+    for code, data in options:
+        if code == PAD:
+            at += 1
+            continue
+        yield code, at + 2, data
+        at += len(data) + 2
+
+
+def _field_options(field: bytes, offset: int, what: str) -> tuple[RawOption, ...]:
+    """The options in `file` or `sname`, which lies at `offset` of the message."""
     try:
-        options, _ = read_options(field, 0, len(field), what)
+        return read_options(field, 0, len(field), what)[0]
     except DecodeError as error:
         raise DecodeError(error.what, offset + error.offset, error.why) from None
-    at = offset
-    for code, data in options:
-        yield code, at + 2, data
-        at += len(data) + 2 if code else 1

@@ -44,8 +44,8 @@ def read_options(
 ) -> tuple[tuple[RawOption, ...], int]:
     """Read the area `data[start:stop]`: its instances in order, and where reading ended.
 
-    That is the offset of the end option, or `stop` where there is none, which is legitimate: Apple's
-    client and server do without (BSDPClient.c, `dhcpol_parse_buffer`).
+    That is the offset of the end option, or `stop` where there is none, which is legitimate:
+    Apple's client and server do without (BSDPClient.c, `dhcpol_parse_buffer`).
     Raises DecodeError, naming `what` and the code, for an instance that leaves the area.
     """
     options: list[RawOption] = []

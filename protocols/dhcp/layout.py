@@ -1,0 +1,44 @@
+"""A construct definition with a type: the bridge from construct's errors to ours.
+
+It must let no construct error through: `decode` raises DecodeError, `encode` EncodeError.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Final, Generic, TypeVar
+
+from construct import Construct, ConstructError, FocusedSeq, Terminated
+
+from protocols.errors import DecodeError, EncodeError
+
+T = TypeVar("T")
+
+
+class Layout(Generic[T]):
+    """How a `T` lies in the whole of an option's data; `shape` says it in words for errors."""
+
+    __slots__ = ("_format", "shape")
+
+    def __init__(self, shape: str, format: Construct) -> None:
+        self.shape: Final = shape
+        self._format: Final = FocusedSeq("value", "value" / format, Terminated)
+
+    def decode(self, data: bytes, what: str) -> T:
+        """The value in `data`, all of it; DecodeError names `what` and the byte within `data`."""
+        stream = io.BytesIO(data)
+        try:
+            value: T = self._format.parse_stream(stream)
+        except ConstructError:
+            raise DecodeError(
+                what, stream.tell(), f"{len(data)} bytes that are not {self.shape}"
+            ) from None
+        return value
+
+    def encode(self, value: T, what: str) -> bytes:
+        """The bytes of `value`; EncodeError names `what` if the layout cannot hold it."""
+        try:
+            data: bytes = self._format.build(value)
+        except ConstructError:
+            raise EncodeError(f"{what}: {value!r} is not {self.shape}") from None
+        return data
