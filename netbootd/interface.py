@@ -1,8 +1,8 @@
 """The machine's network interfaces as values: who we are on each LAN.
 
 A daemon that answers broadcasts must know the interface a datagram arrived on and its own address
-there. This module reads the system's table (psutil, so Windows too) and picks the addresses that the
-configuration allows; it opens no socket.
+there. This module reads the system's table (psutil, so Windows too) and picks the addresses that
+the configuration allows; it opens no socket.
 """
 
 from __future__ import annotations
