@@ -1,0 +1,90 @@
+"""Show a boot on a terminal: a moving bar for the stage under way, a line for each one done.
+
+Where the output is not a terminal only the lines are written, so a pipe or a log stays readable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TransferSpeedColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+MARK_WIDTH = 1
+STAGE_WIDTH = 22
+
+
+class ScreenWatcher:
+    """A `BootWatcher` that draws on `console`; `clock` is monotonic seconds."""
+
+    def __init__(self, console: Console, clock: Callable[[], float]) -> None:
+        self._console = console
+        self._clock = clock
+        self._stage = ""
+        self._began = 0.0
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+
+    def began(self, stage: str, doing: str) -> None:
+        self._stage = stage
+        self._began = self._clock()
+
+    def progressed(self, done: int, total: int) -> None:
+        if self._bar is None:
+            self._bar = self._draw(total)
+        if self._task is not None:
+            self._bar.update(self._task, completed=done, total=total)
+
+    def _draw(self, total: int) -> Progress:
+        bar = Progress(
+            TextColumn(f"  [cyan]▸[/] {self._stage:<{STAGE_WIDTH}}"),
+            BarColumn(bar_width=None),
+            TaskProgressColumn(),
+            DownloadColumn(binary_units=True),
+            TransferSpeedColumn(),
+            console=self._console,
+            transient=True,
+            expand=True,
+            disable=not self._console.is_terminal,
+        )
+        self._task = bar.add_task(self._stage, total=total)
+        bar.start()
+        return bar
+
+    def _erase(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+        self._bar = None
+        self._task = None
+
+    def ended(self, result: str) -> None:
+        self._erase()
+        self._line("✓", "green", result)
+
+    def failed(self, why: str) -> None:
+        """The current stage is where it ended."""
+        self._erase()
+        self._line("✗", "red", why)
+
+    def _line(self, mark: str, style: str, result: str) -> None:
+        seconds = self._clock() - self._began
+        took = f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+        row = Table.grid(padding=(0, 1), expand=True)
+        row.add_column(width=MARK_WIDTH + 2)
+        row.add_column(width=STAGE_WIDTH)
+        row.add_column(ratio=1)
+        row.add_column(justify="right", no_wrap=True)
+        row.add_row(
+            Text(f"  {mark}", style), Text(self._stage), Text(result, "dim"), Text(took, "dim")
+        )
+        self._console.print(row)
