@@ -35,7 +35,7 @@ from protocols.dhcp.message import (
     OVERLOAD,
     DhcpMessage,
 )
-from protocols.dhcp.option import END, RawOption, read_options, write_options
+from protocols.dhcp.option import END, read_options, write_options
 from protocols.errors import DecodeError, EncodeError
 
 HEADER: Final = struct.Struct("!BBBBIHH4s4s4s4s16s64s128s")
@@ -117,7 +117,7 @@ def decode(data: bytes) -> DhcpMessage:
         options=options,
         tail=data[end:],
     )
-    if any(code == OVERLOAD for code, _ in options):
+    if OVERLOAD in data[OPTIONS_OFFSET:end]:  # as a code or in some value; rare enough to look
         message.instances(OVERLOAD)  # raises where an overloaded field does not hold options
     return message
 
@@ -155,6 +155,3 @@ def encode(message: DhcpMessage, *, minimum: int = MINIMUM_SIZE) -> bytes:
     if len(data) > MAXIMUM_SIZE:
         raise EncodeError(f"{len(data)} bytes do not fit a datagram")
     return data
-
-
-__all__ = ["DhcpMessage", "RawOption", "decode", "encode", "split_header"]

@@ -111,12 +111,12 @@ def _many(item: Construct, *, least: int = 1) -> Construct:
     return ExprValidator(many, lambda items, _: len(items) >= least)
 
 
-def _record(fields: Construct, make: Callable[..., Any], split: Callable[[Any], Any]) -> Construct:
-    """A Struct as a value of ours."""
+def _record(make: Callable[..., Any], **fields: Construct) -> Construct:
+    """`fields` one after another, as the dataclass `make` with fields of the same names."""
     return ExprAdapter(
-        fields,
-        lambda found, _: make(**{k: v for k, v in found.items() if not k.startswith("_")}),
-        lambda value, _: split(value),
+        Struct(**fields),
+        lambda found, _: make(**{name: found[name] for name in fields}),
+        lambda value, _: {name: getattr(value, name) for name in fields},
     )
 
 
@@ -128,7 +128,10 @@ UINT32: Final[Layout[int]] = Layout("a 32-bit number", Int32ub)
 INT32: Final[Layout[int]] = Layout("a signed 32-bit number", Int32sb)
 FLAG: Final[Layout[bool]] = Layout("a byte of 0 or 1", Mapping(Byte, {False: 0, True: 1}))
 OVERLOAD: Final[Layout[int]] = Layout("a byte of 1, 2 or 3", OneOf(Byte, [1, 2, 3]))
-UINT8S: Final[Layout[tuple[int, ...]]] = Layout("bytes", _many(Byte))
+UINT8S: Final[Layout[tuple[int, ...]]] = Layout(
+    "bytes",
+    ExprAdapter(_SOME_BYTES, lambda raw, _: tuple(raw), lambda numbers, _: bytes(numbers)),
+)
 UINT16S: Final[Layout[tuple[int, ...]]] = Layout("16-bit numbers", _many(Int16ub))
 ADDRESS: Final[Layout[IPv4Address]] = Layout("an IPv4 address", _ADDRESS)
 ADDRESSES: Final[Layout[tuple[IPv4Address, ...]]] = Layout("IPv4 addresses", _many(_ADDRESS))
@@ -140,13 +143,15 @@ ADDRESS_PAIRS: Final[Layout[tuple[tuple[IPv4Address, IPv4Address], ...]]] = Layo
     _many(ExprAdapter(Sequence(_ADDRESS, _ADDRESS), lambda pair, _: tuple(pair), lambda p, _: p)),
 )
 OPAQUE: Final[Layout[bytes]] = Layout("bytes", _SOME_BYTES)
-EMPTY: Final[Layout[bytes]] = Layout("nothing", Bytes(0))
 TEXT: Final[Layout[str]] = Layout(
     "text",
-    ExprAdapter(
-        _SOME_BYTES,
-        lambda raw, _: raw.rstrip(b"\0").decode("utf-8", "surrogateescape"),
-        lambda text, _: text.encode("utf-8", "surrogateescape"),
+    ExprValidator(
+        ExprAdapter(
+            GreedyBytes,
+            lambda raw, _: raw.rstrip(b"\0").decode("utf-8", "surrogateescape"),
+            lambda text, _: text.encode("utf-8", "surrogateescape"),
+        ),
+        lambda text, _: len(text) > 0,
     ),
 )
 """NVT ASCII without its trailing NULs, which a receiver must be ready to find (RFC 2132 §2). Read
@@ -157,19 +162,11 @@ MESSAGE_TYPE: Final[Layout[MessageType]] = Layout(
 )
 CLIENT_IDENTIFIER: Final[Layout[ClientIdentifier]] = Layout(
     "a type and an identifier (RFC 2132 section 9.14)",
-    _record(
-        Struct("type" / Byte, "identifier" / _SOME_BYTES),
-        ClientIdentifier,
-        lambda value: {"type": value.type, "identifier": value.identifier},
-    ),
+    _record(ClientIdentifier, type=Byte, identifier=_SOME_BYTES),
 )
 NETWORK_INTERFACE: Final[Layout[NetworkInterface]] = Layout(
     "a network interface type and version (RFC 4578 section 2.2)",
-    _record(
-        Struct("type" / Byte, "major" / Byte, "minor" / Byte),
-        NetworkInterface,
-        lambda value: {"type": value.type, "major": value.major, "minor": value.minor},
-    ),
+    _record(NetworkInterface, type=Byte, major=Byte, minor=Byte),
 )
 MACHINE_UUID: Final[Layout[UUID]] = Layout(
     "a type 0 and a UUID (RFC 4578 section 2.3)",
@@ -193,8 +190,11 @@ def _user_class(raw: bytes, _context: Any) -> UserClass:
 
 
 def _user_class_bytes(value: UserClass, _context: Any) -> bytes:
-    built: bytes = _CLASSES.build([value.classes, None]) if value.framed else value.classes[0]
-    return built
+    if value.framed:
+        framed: bytes = _CLASSES.build([value.classes, None])
+        return framed
+    (raw,) = value.classes
+    return raw
 
 
 USER_CLASS: Final[Layout[UserClass]] = Layout(

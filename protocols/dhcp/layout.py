@@ -39,6 +39,6 @@ class Layout(Generic[T]):
         """The bytes of `value`; EncodeError names `what` if the layout cannot hold it."""
         try:
             data: bytes = self._format.build(value)
-        except ConstructError:
+        except (ConstructError, ValueError):
             raise EncodeError(f"{what}: {value!r} is not {self.shape}") from None
         return data

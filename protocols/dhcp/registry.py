@@ -159,4 +159,3 @@ SERVER_IDENTIFIER_OVERRIDE: Final = OptionType(  # RFC 5107
     11, "server identifier override", formats.ADDRESS, _RELAY
 )
 RELAY_AGENT_ID: Final = OptionType(12, "relay agent identifier", formats.OPAQUE, _RELAY)  # RFC 6925
-RELAY_SOURCE_PORT: Final = OptionType(19, "relay source port", formats.EMPTY, _RELAY)  # RFC 8357
