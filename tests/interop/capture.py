@@ -6,12 +6,11 @@ import secrets
 import signal
 import socket
 import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from .lab import PATIENCE, Host
+from .lab import Host, wait_until
 from .peer import peer
 
 DISCARD = 9
@@ -75,10 +74,7 @@ class Capture:
             marker.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
             marker.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self._interface.encode())
             marker.sendto(token, ("255.255.255.255", DISCARD))
-        deadline = time.monotonic() + PATIENCE
-        while token not in self.file.read_bytes():
-            assert time.monotonic() < deadline, "the end of the capture was never seen"
-            time.sleep(0.01)
+        wait_until(lambda: token in self.file.read_bytes())
         self._tcpdump.stop(signal.SIGINT)
 
     def packets(self, filter: str) -> list[Packet]:

@@ -23,7 +23,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from ipaddress import IPv4Interface
 from pathlib import Path
 from types import TracebackType
@@ -35,8 +35,19 @@ CLONE_NEWNET = 0x40000000
 PATIENCE = 15.0
 """Seconds that anything local may take on a busy machine before we call it broken."""
 
+POLL = 0.01
+"""Seconds between two looks at what another process is doing."""
+
 _serials = itertools.count(1)
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+def wait_until(condition: Callable[[], bool], timeout: float = PATIENCE) -> None:
+    """Look until another process has made `condition` true."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, f"still not so after {timeout:g} s"
+        time.sleep(POLL)
 
 
 def _ip(*arguments: str) -> str:
@@ -105,7 +116,7 @@ class Process:
             if not running or time.monotonic() > deadline:
                 state = "runs" if running else f"ended with {self._popen.returncode}"
                 raise AssertionError(f"no {pattern!r}; it {state}. Output:\n{self.output()}")
-            time.sleep(0.01)
+            time.sleep(POLL)
 
     def wait(self, timeout: float = PATIENCE) -> int:
         return self._popen.wait(timeout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -73,3 +74,29 @@ def test_lab_of_a_killed_run_is_swept(tmp_path: Path) -> None:
         sweep()
 
         assert namespaces() - before == mine
+
+
+def test_bad_wire_is_bad(lab: Lab) -> None:
+    """The cable of the tests does lose, repeat and swap frames."""
+    near, far, cable = lab.switch("near"), lab.switch("far"), lab.host("cable")
+    left, right = lab.host("left"), lab.host("right")
+    left.plug(near, "10.77.0.1/24")
+    right.plug(far, "10.77.0.2/24")
+    ends = (cable.plug(near, interface="c0"), cable.plug(far, interface="c1"))
+    faults = ("--loss", "0.1", "--duplicate", "0.1", "--reorder", "0.1", "--seed", "1")
+    wire = str(Path(__file__).with_name("wire.py"))
+    cable.start(sys.executable, wire, *ends, *faults).wait_for("carrying")
+
+    with left.socket() as sender, right.socket() as receiver:
+        receiver.bind(("10.77.0.2", 6900))
+        received: list[int] = []
+        for number in range(300):
+            sender.sendto(number.to_bytes(2, "big"), ("10.77.0.2", 6900))
+            readable, _, _ = select.select([receiver], [], [], 0.02)
+            while readable:
+                received.append(int.from_bytes(receiver.recv(2), "big"))
+                readable, _, _ = select.select([receiver], [], [], 0)
+
+    assert len(set(received)) < 300
+    assert len(received) > len(set(received))
+    assert received != sorted(received)

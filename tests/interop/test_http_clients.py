@@ -1,0 +1,125 @@
+"""HTTP as download tools and disk image readers use it: whole, in ranges, resumed, at random."""
+
+from __future__ import annotations
+
+import json
+from email import message_from_bytes
+from email.policy import HTTP
+
+import pytest
+
+from tests.interop.bundle import Bundle
+from tests.interop.conftest import Lan
+from tests.interop.daemon import Daemon
+from tests.interop.peer import peer, peer_file
+
+pytestmark = pytest.mark.interop
+
+IMAGE = "NetInstall.dmg"
+
+
+def url(lan: Lan, name: str = IMAGE) -> str:
+    return f"http://{lan.address}/NetBoot/NetBootSP0/Sierra.nbi/{name}"
+
+
+def curl(lan: Lan, *options: str, name: str = IMAGE) -> tuple[int, bytes, bytes]:
+    """Status, header and body of what curl was given."""
+    files = ("-D", "header", "-o", "body", "-w", "%{http_code}")
+    done = lan.client.run("curl", "-sS", *files, *options, url(lan, name))
+    folder = lan.client.folder
+    body = (folder / "body").read_bytes() if (folder / "body").exists() else b""
+    return int(done.stdout), (folder / "header").read_bytes(), body
+
+
+def test_curl_whole_file(lan: Lan, daemon: Daemon, sierra: Bundle) -> None:
+    """The image arrives whole, with its length announced."""
+    status, header, body = curl(lan)
+
+    assert status == 200
+    assert body == sierra.read(IMAGE)
+    assert f"Content-Length: {len(body)}".encode() in header
+    assert b"Accept-Ranges: bytes" in header
+
+
+@pytest.mark.parametrize(
+    ("range", "start", "end"),
+    [("0-511", 0, 512), ("100-199", 100, 200), ("3145000-", 3145000, None), ("-77", -77, None)],
+)
+def test_curl_range(
+    lan: Lan, daemon: Daemon, sierra: Bundle, range: str, start: int, end: int | None
+) -> None:
+    """One range is answered with 206 and exactly those bytes."""
+    status, header, body = curl(lan, "-r", range)
+
+    assert status == 206
+    assert body == sierra.read(IMAGE)[start:end]
+    assert f"/{len(sierra.read(IMAGE))}".encode() in header  # Content-Range
+
+
+def test_curl_several_ranges(lan: Lan, daemon: Daemon, sierra: Bundle) -> None:
+    """Several ranges come as multipart/byteranges, which a MIME parser takes apart."""
+    status, header, body = curl(lan, "-r", "0-1,10-11,-3")
+
+    assert status == 206
+    content_type = next(
+        line for line in header.splitlines() if line.lower().startswith(b"content-type:")
+    )
+    message = message_from_bytes(content_type + b"\r\n\r\n" + body, policy=HTTP)
+    parts = [part.get_payload(decode=True) for part in message.iter_parts()]
+    whole = sierra.read(IMAGE)
+    assert parts == [whole[:2], whole[10:12], whole[-3:]]
+
+
+def test_curl_range_beyond_the_end(lan: Lan, daemon: Daemon, sierra: Bundle) -> None:
+    """A range that starts behind the end is answered with 416."""
+    status, header, _ = curl(lan, "-r", "999999999-")
+
+    assert status == 416
+    assert f"Content-Range: bytes */{len(sierra.read(IMAGE))}".encode() in header
+
+
+def test_curl_http_1_0(lan: Lan, daemon: Daemon, sierra: Bundle) -> None:
+    """A client of HTTP/1.0 gets the file, and the connection is closed after it."""
+    status, _, body = curl(lan, "--http1.0")
+
+    assert (status, body) == (200, sierra.read(IMAGE))
+
+
+def test_curl_outside_of_a_bundle(lan: Lan, daemon: Daemon, sierra: Bundle) -> None:
+    """No spelling of a path leads out of a bundle."""
+    for name in ("../../../server.toml", "..%2f..%2f..%2fserver.toml", "%2e%2e/%2e%2e/state"):
+        status, _, body = curl(lan, "--path-as-is", name=name)
+
+        assert status in (400, 403, 404)
+        assert b"share" not in body
+
+
+def test_wget_resumes(lan: Lan, daemon: Daemon, sierra: Bundle) -> None:
+    """wget continues a download that was cut off."""
+    partial = lan.client.folder / IMAGE
+    partial.write_bytes(sierra.read(IMAGE)[:1_000_000])
+
+    done = lan.client.run("wget", "-c", "-nv", "-S", url(lan))
+
+    assert partial.read_bytes() == sierra.read(IMAGE)
+    assert "206 Partial Content" in done.stderr
+
+
+def test_qemu_reads_at_random(lan: Lan, daemon: Daemon, sierra: Bundle) -> None:
+    """QEMU's block driver copies the image through small reads."""
+    peer_file("/usr/lib/x86_64-linux-gnu/qemu/block-curl.so")
+    source = {"driver": "http", "url": url(lan), "readahead": 65536, "timeout": 5}
+    description = "json:" + json.dumps({"driver": "raw", "file": source})
+
+    lan.client.run("qemu-img", "convert", "-O", "raw", description, "copy")
+
+    assert (lan.client.folder / "copy").read_bytes() == sierra.read(IMAGE)
+
+
+def test_nbdkit_reads_at_random(lan: Lan, daemon: Daemon, sierra: Bundle) -> None:
+    """nbdkit's curl plugin serves the image on, block by block, and it is the same."""
+    copy = f'{peer("qemu-img")} convert -O raw "$uri" copy'
+
+    lan.client.run("nbdkit", "-U", "-", "--run", copy, "curl", f"url={url(lan)}")
+
+    assert (lan.client.folder / "copy").read_bytes() == sierra.read(IMAGE)
