@@ -1,0 +1,172 @@
+"""What the BSDP responder tells the timeline, at a pace that a flood cannot set.
+
+A machine repeats its LIST every few seconds and firmware sends it twice; a broken or hostile one
+may ask thousands of times a second. One event a second and machine is told, and `EVENTS_A_SECOND`
+in all; the rest is in the counters only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from netbootd.datagram import Arrival
+from netbootd.event import (
+    ImageOffered,
+    ImageSelected,
+    ImagesListed,
+    RequestUnanswered,
+    SelectionFailed,
+)
+from netbootd.timeline import Timeline
+from ops.counter import Counters
+from protocols.bsdp.outcome import Bind, Reason, Reply, ReplyKind, Silence
+from protocols.bsdp.request import BsdpRequest
+from protocols.dhcp.message import NO_ADDRESS
+
+QUIET: Final = 1.0
+"""Seconds for which the same news of one machine is not told again."""
+UNANSWERED_QUIET: Final = 60.0
+"""The same for a request that gets no answer: the machine will ask for as long as it is on."""
+EVENTS_A_SECOND: Final = 200
+"""In all: a school that starts 300 Macs at once takes two seconds; a log takes it at 40 KB/s."""
+MAX_QUIETED: Final = 8192
+"""News remembered as told; past it all is told anew (and still bounded by EVENTS_A_SECOND)."""
+
+UNREMARKABLE: Final = frozenset(
+    {
+        Reason.DHCP_REQUEST,  # a DHCPREQUEST is the DHCP server's
+        Reason.NOT_BOUND,  # every DISCOVER of a Mac that is not netbooting
+        Reason.OTHER_SERVER,  # a choice, not a fault
+        Reason.OTHER_SERVER_NAME,
+        Reason.OTHER_SERVER_ADDRESS,
+    }
+)
+"""Silence that is how things should be: counted, not told."""
+
+
+class BsdpTeller:
+    """Turns outcomes into events. `seconds` is a monotonic clock."""
+
+    def __init__(
+        self, timeline: Timeline, seconds: Callable[[], float], counters: Counters
+    ) -> None:
+        self._timeline = timeline
+        self._seconds = seconds
+        self._quiet_until: dict[tuple[bytes, object], float] = {}
+        self._second = 0
+        self._told = 0
+        self._untold = counters.counter(
+            "netbootd_bsdp_untold_events_total", "BSDP events left out to keep the pace."
+        )
+
+    def _may_tell(self, mac: bytes, news: object, quiet: float) -> bool:
+        now = self._seconds()
+        key = (mac, news)
+        if self._quiet_until.get(key, 0.0) > now:
+            return False
+        if int(now) != self._second:
+            self._second = int(now)
+            self._told = 0
+        if self._told >= EVENTS_A_SECOND:
+            self._untold.inc()
+            return False
+        self._told += 1
+        if len(self._quiet_until) >= MAX_QUIETED:
+            self._quiet_until.clear()
+        self._quiet_until[key] = now + quiet
+        return True
+
+    def replied(self, request: BsdpRequest, arrival: Arrival, reply: Reply, size: int) -> None:
+        """`reply` was sent, `size` bytes of UDP payload."""
+        if not self._may_tell(request.mac, (reply.kind, reply.reason), QUIET / 2):
+            return
+        machine, address = request.mac.hex(":"), _address(request)
+        class_id, at = request.question.class_id, self._timeline.now()
+        match reply.kind:
+            case ReplyKind.LIST:
+                self._timeline.record(
+                    ImagesListed(
+                        at=at,
+                        machine=machine,
+                        address=address,
+                        interface=arrival.interface,
+                        architecture=class_id.arch,
+                        system_id=class_id.system_id,
+                        images=reply.listed,
+                        applicable=reply.listed + reply.omitted,
+                        size=size,
+                    )
+                )
+            case ReplyKind.SELECT:
+                assert isinstance(reply.effect, Bind)  # noqa: S101 - a SELECT binds
+                assert reply.image is not None  # noqa: S101 - an image
+                self._timeline.record(
+                    ImageSelected(
+                        at=at,
+                        machine=machine,
+                        address=address,
+                        interface=arrival.interface,
+                        architecture=class_id.arch,
+                        system_id=class_id.system_id,
+                        image=reply.image.name,
+                        image_id=reply.image.image_id,
+                        machine_name=reply.effect.binding.machine_name,
+                        size=size,
+                    )
+                )
+            case ReplyKind.FAILED:
+                self._timeline.record(
+                    SelectionFailed(
+                        at=at,
+                        machine=machine,
+                        address=address,
+                        interface=arrival.interface,
+                        architecture=class_id.arch,
+                        system_id=class_id.system_id,
+                        image_id=request.question.selected_image or 0,
+                        why=_why(reply.reason, reply.detail),
+                    )
+                )
+            case ReplyKind.OFFER:
+                assert reply.image is not None  # noqa: S101 - an OFFER is of an image
+                self._timeline.record(
+                    ImageOffered(
+                        at=at,
+                        machine=machine,
+                        address=address,
+                        interface=arrival.interface,
+                        image=reply.image.name,
+                        image_id=reply.image.image_id,
+                        size=size,
+                    )
+                )
+
+    def silent(self, request: BsdpRequest, arrival: Arrival, silence: Silence) -> None:
+        """A request got no answer on purpose."""
+        self.unanswered(request.mac, _address(request), arrival, silence)
+
+    def unanswered(self, mac: bytes, address: str, arrival: Arrival, silence: Silence) -> None:
+        """The same, where the request is not even one."""
+        if silence.reason in UNREMARKABLE:
+            return
+        if not self._may_tell(mac, silence.reason, UNANSWERED_QUIET):
+            return
+        self._timeline.record(
+            RequestUnanswered(
+                at=self._timeline.now(),
+                machine=mac.hex(":"),
+                address=address,
+                interface=arrival.interface,
+                why=_why(silence.reason, silence.detail),
+            )
+        )
+
+
+def _address(request: BsdpRequest) -> str:
+    return str(request.client_address or NO_ADDRESS)
+
+
+def _why(reason: Reason | None, detail: str) -> str:
+    text = reason.value if reason else ""
+    return f"{text} ({detail})" if detail else text
