@@ -1,0 +1,208 @@
+"""Make boot image folders: from their parts, from another folder, or out of nothing for a trial.
+
+Every folder appears whole or not at all: it is put together in a hidden folder beside its place,
+read back as the catalog would read it, and renamed. Must never replace a folder that exists.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import plistlib
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from images.beneath import open_beneath
+from images.bundle import SUFFIX, Bundle, read_bundle_thd
+from images.errors import BundleError
+from images.info import FILE_NAME
+from images.plist import PlistError, parse_plist
+from images.tree import unreadable
+from images.udif import SECTOR
+from images.udzo import SECTORS_PER_CHUNK, write_udzo_thd
+
+_COPY = 1024 * 1024
+_MAX_PLATFORM_SUPPORT_BYTES = 1024 * 1024
+
+Progress = Callable[[int, int], None]
+"""Is told (bytes done, bytes in all)."""
+
+# What AutoNBI writes.
+_USUAL_KEYS: Mapping[str, Any] = {
+    "Architectures": ["i386"],
+    "BootFile": "booter",
+    "IsDefault": False,
+    "IsEnabled": True,
+    "IsInstall": True,
+    "Kind": 1,
+    "Language": "Default",
+    "SupportsDiskless": False,
+}
+
+
+def write_bundle_thd(
+    path: Path,
+    *,
+    name: str,
+    index: int,
+    booter: BinaryIO,
+    kernelcache: BinaryIO | None = None,
+    platform_support: bytes | None = None,
+    boot_plist: bytes | None = None,
+    root_image: BinaryIO | None = None,
+    keys: Mapping[str, Any] | None = None,
+) -> Bundle:
+    """Put a bundle for Intel Macs together from its parts and publish it as `path` (`x.nbi`).
+
+    `keys` are further keys of NBImageInfo.plist, or others than the usual ones. The models that
+    PlatformSupport.plist lists become EnabledSystemIdentifiers; `boot_plist` is what becomes
+    com.apple.Boot.plist, the kernel's flags. With a root image the bundle is of
+    the type HTTP, without one BootFileOnly. Raises `BundleError`, and `OSError` when the disk does
+    not take it.
+    """
+    info = {**_USUAL_KEYS, "Name": name, "Index": index, "Type": "BootFileOnly"}
+    parts = {"i386/booter": booter}
+    if kernelcache is not None:
+        parts["i386/x86_64/kernelcache"] = kernelcache
+    if platform_support is not None:
+        parts["i386/PlatformSupport.plist"] = io.BytesIO(platform_support)
+        info["EnabledSystemIdentifiers"] = _models(path, platform_support)
+    if boot_plist is not None:
+        parts["i386/com.apple.Boot.plist"] = io.BytesIO(boot_plist)
+    if root_image is not None:
+        parts["NetInstall.dmg"] = root_image
+        info |= {"Type": "HTTP", "RootPath": "NetInstall.dmg"}
+    info |= keys or {}
+    parts[FILE_NAME] = io.BytesIO(plistlib.dumps(info))
+    with _appearing(path) as folder:
+        for relative, content in parts.items():
+            for _ in _written(folder / relative, content):
+                pass
+    return read_bundle_thd(path)
+
+
+def import_bundle_thd(source: Path, root: Path, *, progress: Progress | None = None) -> Bundle:
+    """Copy the bundle `source` into `root`, a folder of bundles, and read it there.
+
+    Only what would be published is copied; symbolic links within the bundle become files. Raises
+    `BundleError`, and `OSError` when the disk does not take it. Whatever `progress` raises ends the
+    copy and leaves nothing behind.
+    """
+    bundle = read_bundle_thd(source)
+    total = sum(bundle.sizes.values())
+    done = 0
+    with _appearing(root / bundle.name) as folder:
+        for relative, real in bundle.files.items():
+            try:
+                descriptor = open_beneath(bundle.directory, real)
+            except OSError as error:
+                raise unreadable(folder / relative, error) from error
+            with os.fdopen(descriptor, "rb") as file:
+                for size in _written(folder / relative, file):
+                    done += size
+                    if progress is not None:
+                        progress(done, total)
+    return read_bundle_thd(root / bundle.name)
+
+
+def sample_bundle_thd(
+    path: Path,
+    *,
+    root_image_size: int,
+    kernelcache_size: int = 4 * 1024 * 1024,
+    booter_size: int = 512 * 1024,
+    keys: Mapping[str, Any] | None = None,
+) -> Bundle:
+    """A complete bundle of made-up content: the same arguments give the same bytes.
+
+    No Mac boots from it (any may try), but whoever fetches it can check every byte. `root_image_size` is the size
+    in bytes of the disk in the UDZO image; the file is about a third of it, for a third of the disk
+    is noise, a third text and a third zeros. Sizes are rounded up to whole sectors.
+    """
+    with tempfile.TemporaryFile() as disk, tempfile.TemporaryFile() as image:
+        for block in _sample_disk(root_image_size):
+            disk.write(block)
+        disk.seek(0)
+        write_udzo_thd(disk, image, level=1)
+        image.seek(0)
+        return write_bundle_thd(
+            path,
+            name="Sample NetInstall",
+            index=1,
+            booter=io.BytesIO(_noise("booter", booter_size)),
+            kernelcache=io.BytesIO(_noise("kernelcache", kernelcache_size)),
+            platform_support=plistlib.dumps({"SupportedModelProperties": ["iMac14,2"]}),
+            boot_plist=plistlib.dumps({"Kernel Flags": ""}),
+            root_image=image,
+            keys={"EnabledSystemIdentifiers": [], **(keys or {})},
+        )
+
+
+def _models(path: Path, platform_support: bytes) -> list[str]:
+    try:
+        keys = parse_plist(platform_support, maximum=_MAX_PLATFORM_SUPPORT_BYTES)
+    except PlistError as error:
+        raise BundleError(
+            path / "i386/PlatformSupport.plist", str(error), "copy it from the installer again"
+        ) from error
+    models = keys.get("SupportedModelProperties")
+    if not isinstance(models, list):
+        return []
+    return [model for model in models if isinstance(model, str)]
+
+
+@contextmanager
+def _appearing(path: Path) -> Iterator[Path]:
+    """A folder to fill, which is checked and becomes `path` at the end, or goes if that fails."""
+    if path.suffix != SUFFIX:
+        raise BundleError(path, f"its name does not end with {SUFFIX}", f"add {SUFFIX} to the name")
+    if os.path.lexists(path):
+        raise BundleError(path, "exists already", "choose another name or move it away")
+    with tempfile.TemporaryDirectory(prefix=".making-", dir=path.parent) as making:
+        folder = Path(making, path.name)
+        folder.mkdir()
+        try:
+            yield folder
+            read_bundle_thd(folder)
+        except BundleError as error:
+            if not error.path.is_relative_to(folder):
+                raise
+            place = path / error.path.relative_to(folder)
+            raise BundleError(place, error.why, error.remedy) from error
+        for parent, _, _ in os.walk(folder):
+            os.chmod(parent, 0o755)  # noqa: S103 - read by a daemon that runs as somebody else
+        os.rename(folder, path)
+
+
+def _written(path: Path, content: BinaryIO) -> Iterator[int]:
+    """Write a file that is on the disk for good when this ends; gives the size of each piece."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("xb") as file:
+        while piece := content.read(_COPY):
+            file.write(piece)
+            yield len(piece)
+        file.flush()
+        os.fsync(file.fileno())
+    path.chmod(0o644)
+
+
+def _sample_disk(size: int) -> Iterator[bytes]:
+    chunk = SECTORS_PER_CHUNK * SECTOR
+    for number, start in enumerate(range(0, size, chunk)):
+        length = min(chunk, size - start)
+        match number % 3:
+            case 0:
+                yield _noise(f"chunk {number}", length)
+            case 1:
+                line = f"This is chunk {number} of a sample disk.\n".encode()
+                yield (line * (length // len(line) + 1))[:length]
+            case _:
+                yield bytes(length)
+
+
+def _noise(seed: str, size: int) -> bytes:
+    return hashlib.shake_128(seed.encode()).digest(size)
