@@ -119,7 +119,7 @@ def sample_bundle_thd(
 ) -> Bundle:
     """A complete bundle of made-up content: the same arguments give the same bytes.
 
-    No Mac boots from it (any may try), but whoever fetches it can check every byte. `root_image_size` is the size
+    No Mac boots from it, but whoever fetches it can check every byte. `root_image_size` is the size
     in bytes of the disk in the UDZO image; the file is about a third of it, for a third of the disk
     is noise, a third text and a third zeros. Sizes are rounded up to whole sectors.
     """
