@@ -20,8 +20,8 @@ from protocols.bsdp.image_id import BootImageId
 from protocols.bsdp.offered import OfferedImage
 
 MAX_REMEMBERED = 2048
-"""Remembered answers. One per (architecture, model, our address), and per machine where an image
-is filtered by MAC; past it all are forgotten. An answer is a tuple of references, some 200 bytes."""
+"""Remembered answers: one per architecture, model and address of ours, and one per machine where an
+image is filtered by MAC. Past it all are forgotten. An answer is some 200 bytes of references."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ class BsdpTeller:
 
     def replied(self, request: BsdpRequest, arrival: Arrival, reply: Reply, size: int) -> None:
         """`reply` was sent, `size` bytes of UDP payload."""
-        if not self._may_tell(request.mac, (reply.kind, reply.reason), QUIET / 2):
+        if not self._may_tell(request.mac, (reply.kind, reply.reason), QUIET):
             return
         machine, address = request.mac.hex(":"), _address(request)
         class_id, at = request.question.class_id, self._timeline.now()

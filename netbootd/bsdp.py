@@ -1,0 +1,310 @@
+"""The BSDP responder: datagrams on port 67 in, answers out.
+
+    datagram ──▶ memo hit? ──yes──▶ splice, send                          (a LIST seen before)
+                    │no
+                    ▼
+                 decode ──▶ question ──▶ respond (pure) ──▶ effect on disk ──▶ send
+                    │          │                             (SELECT only)
+                 malformed   plain DHCP: left alone
+
+It lives beside a DHCP server: whatever is not BSDP is dropped without a word. The packet path is
+synchronous, touches no disk and writes no log line; a SELECT is acknowledged once it is stored.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from netbootd.binding import Bindings
+from netbootd.booter import Asker, Booter
+from netbootd.bsdp_event import QUIET, BsdpTeller
+from netbootd.datagram import Arrival, Datagrams
+from ops.counter import Counter, Counters
+from protocols.bsdp.offered import ServerIdentity
+from protocols.bsdp.outcome import Bind, Moved, Reply, ReplyKind, Silence, Unbind
+from protocols.bsdp.request import BsdpRequest, request_from
+from protocols.bsdp.server import respond
+from protocols.bsdp.template import ReplyTemplate, memo_key
+from protocols.dhcp.codec import CIADDR, decode, encode
+from protocols.dhcp.route import RouteKind
+from protocols.errors import DecodeError
+
+MAX_REMEMBERED = 4096
+"""Answers remembered: one per machine and message, about 1 KiB each, so 4 MiB at most. Past it all
+are forgotten: 4,096 machines that boot within one catalog change are more than this is for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """Which machines are answered at all (bootpd's allow and deny lists)."""
+
+    allow: frozenset[bytes] = frozenset()
+    """Empty: everybody."""
+    deny: frozenset[bytes] = frozenset()
+
+    def admits(self, mac: bytes) -> bool:
+        return mac not in self.deny and (not self.allow or mac in self.allow)
+
+
+@dataclass(slots=True, eq=False)
+class _Remembered:
+    """A LIST that was answered, ready to be answered again."""
+
+    request: BsdpRequest
+    reply: Reply
+    template: ReplyTemplate
+    ciaddr: bytes
+    to: tuple[str, int]
+    """Where `ciaddr` is answered."""
+    quiet_until: float
+    """Monotonic seconds until which answering again is no news."""
+
+
+class BsdpResponder:
+    """Answers the BSDP requests of all interfaces. Reactor thread only."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        *,
+        booter: Booter,
+        bindings: Bindings,
+        identities: Callable[[Arrival], ServerIdentity | None],
+        teller: BsdpTeller,
+        seconds: Callable[[], float],
+        counters: Counters,
+        admission: Admission,
+    ) -> None:
+        """`identities` says who we are where a request arrived; None: BSDP is off there. `seconds`
+        is a monotonic clock."""
+        self._booter = booter
+        self._bindings = bindings
+        self._identities = identities
+        self._teller = teller
+        self._seconds = seconds
+        self._admission = admission
+        self._memo: dict[tuple[str, bytes], _Remembered] = {}
+        self._memo_of = (-1, -1)
+        self._server_by_arrival: dict[str, ServerIdentity | None] = {}
+        self._pending: set[bytes] = set()
+        self._replies: Mapping[ReplyKind, Counter] = {
+            kind: counters.counter(
+                f"netbootd_bsdp_{kind.name.lower()}_replies_total", f"BSDP {kind.value} sent."
+            )
+            for kind in ReplyKind
+        }
+        self._lists = self._replies[ReplyKind.LIST]
+        self._requests = counters.counter(
+            "netbootd_bsdp_requests_total", "BSDP requests received, answered or not."
+        )
+        self._malformed = counters.counter(
+            "netbootd_dhcp_malformed_datagrams_total", "Datagrams on port 67 that are not DHCP."
+        )
+        self._ignored = counters.counter(
+            "netbootd_dhcp_ignored_datagrams_total", "DHCP messages that are not BSDP."
+        )
+        self._refused = counters.counter(
+            "netbootd_bsdp_refused_requests_total", "BSDP requests of machines not admitted."
+        )
+        self._silent = counters.counter(
+            "netbootd_bsdp_silent_requests_total", "BSDP requests not answered on purpose."
+        )
+        self._unstored = counters.counter(
+            "netbootd_bsdp_unstored_selections_total",
+            "Selections not acknowledged because they could not be stored.",
+        )
+
+    def forget(self) -> None:
+        """Who we are may have changed (addresses, settings)."""
+        self._memo.clear()
+        self._server_by_arrival.clear()
+
+    # The packet path.
+
+    def received(
+        self, datagrams: Datagrams, data: bytes, peer: tuple[str, int], arrival: Arrival
+    ) -> None:
+        """One datagram."""
+        state = (self._booter.generation, self._bindings.version)
+        if state != self._memo_of:
+            self._memo.clear()
+            self._memo_of = state
+        key = memo_key(data)
+        if key is not None:
+            remembered = self._memo.get((arrival.local, key))
+            if remembered is not None:
+                self._answer_again(datagrams, data, remembered, arrival)
+                return
+        self._answer(datagrams, data, key, peer, arrival)
+
+    def _answer_again(
+        self, datagrams: Datagrams, data: bytes, remembered: _Remembered, arrival: Arrival
+    ) -> None:
+        if data[CIADDR] != remembered.ciaddr:
+            remembered.ciaddr = data[CIADDR]
+            remembered.to = (socket.inet_ntoa(data[CIADDR]), remembered.to[1])
+        self._requests.inc()
+        payload = remembered.template.splice(data)
+        if datagrams.send(payload, remembered.to, arrival):
+            self._lists.inc()
+            now = self._seconds()
+            if now >= remembered.quiet_until:
+                remembered.quiet_until = now + QUIET
+                self._teller.replied(remembered.request, arrival, remembered.reply, len(payload))
+
+    def _answer(
+        self,
+        datagrams: Datagrams,
+        data: bytes,
+        key: bytes | None,
+        peer: tuple[str, int],
+        arrival: Arrival,
+    ) -> None:
+        try:
+            message = decode(data)
+            request = request_from(message, IPv4Address(peer[0]))
+        except DecodeError:
+            self._malformed.inc()
+            return
+        if request is None:
+            self._ignored.inc()
+            return
+        self._requests.inc()
+        mac = message.chaddr[:6]
+        if not self._admission.admits(mac):
+            self._refused.inc()
+            return
+        if isinstance(request, Silence):
+            self._silent.inc()
+            self._teller.unanswered(mac, peer[0], arrival, request)
+            return
+        server = self._server(arrival)
+        if server is not None:
+            self._converse(datagrams, request, server, key, arrival)
+
+    def _server(self, arrival: Arrival) -> ServerIdentity | None:
+        key = f"{arrival.interface}/{arrival.local}"
+        if key not in self._server_by_arrival:
+            self._server_by_arrival[key] = self._identities(arrival)
+        return self._server_by_arrival[key]
+
+    def _converse(
+        self,
+        datagrams: Datagrams,
+        request: BsdpRequest,
+        server: ServerIdentity,
+        key: bytes | None,
+        arrival: Arrival,
+    ) -> None:
+        mac = request.mac
+        binding = self._bindings.lookup(mac)
+        asker = Asker(
+            arch=request.question.class_id.arch,
+            system_id=request.question.model,
+            mac=mac,
+            server=server.address,
+            machine_name=binding.machine_name if binding else "",
+        )
+        outcome = respond(
+            request,
+            images=self._booter.offered_images(asker),
+            server=server,
+            binding=binding,
+            known_clients=self._bindings.count,
+            next_number=self._bindings.next_number,
+        )
+        if isinstance(outcome, Silence):
+            self._silent.inc()
+            self._forget_or_move(outcome)
+            self._teller.silent(request, arrival, outcome)
+        elif isinstance(outcome.effect, Bind):
+            self._store_then_send(datagrams, request, outcome, outcome.effect, arrival)
+        else:
+            self._send(datagrams, request, outcome, arrival, key)
+
+    def _send(
+        self,
+        datagrams: Datagrams,
+        request: BsdpRequest,
+        reply: Reply,
+        arrival: Arrival,
+        key: bytes | None = None,
+    ) -> None:
+        payload = encode(reply.message)
+        route = reply.route
+        if route.kind is RouteKind.UNICAST or route.kind is RouteKind.RELAY:
+            sent = datagrams.send(payload, (str(route.address), route.port), arrival)
+        else:
+            # No link-layer send: a client without an address takes a broadcast (docs/quirks.md).
+            sent = datagrams.broadcast(payload, route.port, arrival)
+        if not sent:
+            return
+        self._replies[reply.kind].inc()
+        self._teller.replied(request, arrival, reply, len(payload))
+        if key is not None and reply.kind is ReplyKind.LIST:
+            self._remember(key, request, reply, payload, arrival)
+
+    def _remember(
+        self, key: bytes, request: BsdpRequest, reply: Reply, payload: bytes, arrival: Arrival
+    ) -> None:
+        if len(self._memo) >= MAX_REMEMBERED:
+            self._memo.clear()
+        self._memo[arrival.local, key] = _Remembered(
+            request=request,
+            reply=reply,
+            template=ReplyTemplate(payload),
+            ciaddr=request.message.ciaddr.packed,
+            to=(str(reply.route.address), reply.route.port),
+            quiet_until=self._seconds() + QUIET,
+        )
+
+    # What must be on disk.
+
+    def _store_then_send(
+        self,
+        datagrams: Datagrams,
+        request: BsdpRequest,
+        reply: Reply,
+        effect: Bind,
+        arrival: Arrival,
+    ) -> None:
+        mac = effect.mac
+        if mac in self._pending:
+            return  # the machine asked again before the disk answered; one answer is on its way
+        self._pending.add(mac)
+
+        def stored(_: object) -> None:
+            self._pending.discard(mac)
+            self._send(datagrams, request, reply, arrival)
+
+        def failed(failure: Failure) -> None:
+            self._pending.discard(mac)
+            self._unstored.inc()
+            self._log.error(
+                "The selection of {mac} could not be stored, so it is not acknowledged: {why}",
+                mac=mac.hex(":"),
+                why=failure.getErrorMessage(),
+            )
+
+        stored_at_once: Deferred[object] = self._bindings.bind(
+            effect, class_id=request.question.class_id
+        )
+        stored_at_once.addCallbacks(stored, failed)
+
+    def _forget_or_move(self, silence: Silence) -> None:
+        match silence.effect:
+            case Unbind(mac=mac):
+                done: Deferred[object] = self._bindings.unbind(mac)
+                done.addErrback(lambda f: self._log.failure("Unbinding failed", failure=f))
+            case Moved(mac=mac, address=address):
+                self._bindings.moved(mac, address)
+            case _:
+                pass

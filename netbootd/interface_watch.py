@@ -1,0 +1,69 @@
+"""Follows the machine's interfaces: an address that comes or goes is served or not within seconds.
+
+Only sockets that hear all interfaces can follow (BSDP and TFTP on Linux, by IP_PKTINFO); those that
+are bound to one address stay on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from twisted.application.service import Service
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from netbootd.interface import Interface
+
+INTERVAL = 5.0
+"""Seconds between two looks; one takes about a millisecond."""
+
+
+class InterfaceWatch(Service):
+    """Tells `changed` of each new table of served interfaces."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        *,
+        read: Callable[[], tuple[Interface, ...]],
+        changed: Callable[[Sequence[Interface]], None],
+        current: tuple[Interface, ...],
+        clock: IReactorTime,
+    ) -> None:
+        self._read = read
+        self._changed = changed
+        self._current = current
+        self._loop = LoopingCall(self._look)
+        self._loop.clock = clock
+
+    def startService(self) -> None:
+        super().startService()  # type: ignore[no-untyped-call]
+        done = self._loop.start(INTERVAL, now=False)
+        done.addErrback(lambda failure: self._log.failure("Interface watch ended", failure=failure))
+
+    def stopService(self) -> None:
+        super().stopService()  # type: ignore[no-untyped-call]
+        if self._loop.running:
+            self._loop.stop()
+
+    def _look(self) -> None:
+        try:
+            found = self._read()
+        except OSError as error:
+            self._log.warn("The interfaces could not be read: {error}", error=error)
+            return
+        if found == self._current:
+            return
+        self._current = found
+        self._log.info(
+            "Interfaces changed; serving {addresses}",
+            addresses=", ".join(
+                f"{address.ip} [{interface.name}]"
+                for interface in found
+                for address in interface.addresses
+            )
+            or "none",
+        )
+        self._changed(found)
