@@ -70,6 +70,8 @@ def _text(name: list[bytes]) -> str:
 
 
 def _labels(names: tuple[str, ...], _context: Any) -> list[dict[str, Any]]:
+    if not names:
+        raise ValidationError("a list of no names")
     labels: list[dict[str, Any]] = []
     known: dict[tuple[bytes, ...], int] = {}
     at = 0

@@ -177,7 +177,7 @@ MACHINE_UUID: Final[Layout[UUID]] = Layout(
     ),
 )
 """SMBIOS order: OVMF started with -uuid 564d4c55-0001-… sends 00 554c4d56 0100 … (capture
-`ovmf-pxe4`)."""
+`ovmf-pxe4-ra`)."""
 
 _CLASSES: Final = Sequence(_many(Prefixed(Byte, _SOME_BYTES)), Terminated)
 

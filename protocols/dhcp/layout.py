@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 from typing import Final, Generic, TypeVar
 
-from construct import Construct, ConstructError, FocusedSeq, Terminated
+from construct import Construct, ConstructError, FocusedSeq, Terminated, TerminatedError
 
 from protocols.errors import DecodeError, EncodeError
 
@@ -29,10 +29,9 @@ class Layout(Generic[T]):
         stream = io.BytesIO(data)
         try:
             value: T = self._format.parse_stream(stream)
-        except ConstructError:
-            raise DecodeError(
-                what, stream.tell(), f"{len(data)} bytes that are not {self.shape}"
-            ) from None
+        except ConstructError as error:
+            at = stream.tell() - isinstance(error, TerminatedError)  # which has read the one byte
+            raise DecodeError(what, at, f"{len(data)} bytes that are not {self.shape}") from None
         return value
 
     def encode(self, value: T, what: str) -> bytes:
