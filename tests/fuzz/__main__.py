@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz [--seconds N] [--engine auto|mutate|atheris] [--seed N] [target…]`
+"""`python -m tests.fuzz [--seconds N | --total N] [--engine auto|mutate|atheris] [target…]`
 
 Replays the corpus of each target, then feeds it new inputs for a bounded time. Exit status 0: no
 input broke an invariant; 1: at least one did, and the inputs that did are in the folder printed;
@@ -21,6 +21,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("targets", nargs="*", metavar="target", help="default: all")
     parser.add_argument("--list", action="store_true", help="list the targets and stop")
     parser.add_argument("--seconds", type=float, default=5.0, help="for each target (default 5)")
+    parser.add_argument("--total", type=float, help="seconds for all targets together")
     parser.add_argument("--executions", type=int, help="stop the mutation engine after so many")
     parser.add_argument("--engine", choices=("auto", "mutate", "atheris"), default="auto")
     parser.add_argument("--seed", type=int, help="repeat a run (default: a new one, printed)")
@@ -72,6 +73,8 @@ def main(argv: list[str]) -> int:
     if options.engine == "atheris" and not atheris_installed():
         print("atheris is not installed: pip install -e .[fuzz]", file=sys.stderr)
         return 2
+    if options.total is not None:
+        options.seconds = options.total / len(selected)
     guided = options.engine == "atheris" or (options.engine == "auto" and atheris_installed())
     engine = "atheris" if guided and options.executions is None else "mutate"
     seed = secrets.randbits(32) if options.seed is None else options.seed
