@@ -9,7 +9,8 @@
 
 Every call takes `now`, in monotonic seconds, and gives a `Step`: at most one datagram for port 67,
 what happened, and when `wake` wants to be called. `list` (to LISTING) and `select` (to SELECTING)
-may be called in any state and begin anew, as in Apple's library. It must never read a clock or a random source itself.
+may be called in any state and begin anew, as in Apple's library. It must never read a clock or a
+random source itself.
 """
 
 from __future__ import annotations

@@ -174,7 +174,7 @@ def _list(case: _Case, _: IPv4Address) -> Outcome:
     selected = case.bound_image()
     if selected:
         sub_options.append(vendor.SELECTED_IMAGE.sub_option(selected.image_id))
-    instances, listed = vendor.encode(sub_options), 0
+    instances, listed = vendor.encode(sub_options), len(visible)
     if case.request.question.version != vendor.VERSION_1_0:  # knows no list (bsdpd.c:1838)
         room = room_for_vendor_options(case.request, case.server)
         instances, listed = cut_list(instances[0], _descriptions(visible), room)

@@ -23,6 +23,9 @@ from protocols.dhcp.codec import CHADDR, CIADDR, FLAGS, GIADDR, SIADDR, XID
 
 _ETHERNET_REQUEST: Final = bytes((1, 1, 6))
 _NO_ADDRESS: Final = bytes(4)
+_ZERO: Final = bytes((0,))
+_MULTICAST: Final = bytes((0xE0,))
+_CIADDR_FIRST: Final = slice(CIADDR.start, CIADDR.start + 1)
 _FROM_CHADDR: Final = slice(CHADDR.start, None)
 _FLAGS_AND_CIADDR: Final = slice(FLAGS.start, CIADDR.stop)
 _GIADDR_AND_CHADDR: Final = slice(GIADDR.start, CHADDR.stop)
@@ -33,12 +36,12 @@ _NO_SECS: Final = bytes(2)
 def memo_key(request: bytes) -> bytes | None:
     """What an answer to `request` may be remembered by, or None if by nothing.
 
-    None for all that is not an Ethernet request without siaddr, and where ciaddr is empty: then the
-    answer depends on the source of the datagram too. A DISCOVER therefore never has a key.
+    None for all that is not an Ethernet request without siaddr, and where ciaddr is no host's: then
+    the answer depends on the source of the datagram too. A DISCOVER therefore never has a key.
     """
     if (
         request[:3] != _ETHERNET_REQUEST
-        or request[CIADDR] == _NO_ADDRESS
+        or not _ZERO < request[_CIADDR_FIRST] < _MULTICAST
         or request[SIADDR] != _NO_ADDRESS
     ):
         return None
