@@ -1,0 +1,146 @@
+"""The Startup Disk part of a boot: find servers by BSDP, choose an image, select it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.protocol import DatagramProtocol
+
+from netbootd.simulate.watch import BootFailed
+from protocols.bsdp.answer import ImageConfirmed, ImageRefused, ImagesListed, Rejected
+from protocols.bsdp.client import BsdpClient, Event, ImagesGathered, Step
+from protocols.bsdp.image_id import BootImageId
+from protocols.bsdp.inform import Machine
+from protocols.bsdp.menu import Choice, menu, preferred
+
+Chooser = Callable[[tuple[Choice, ...]], Choice | None]
+"""Who sits before the screen: the image to boot, None if none will do."""
+
+
+class StartupDisk(DatagramProtocol):
+    """The conversation over one UDP port, the machine's reply port.
+
+    Asked through `server`: 255.255.255.255 for all on the link, or the address of one, whose first
+    answer then is the only one and need not be waited for further.
+    """
+
+    BROADCAST = "255.255.255.255"
+
+    def __init__(
+        self, clock: IReactorTime, random: Random, server: tuple[str, int], address: str
+    ) -> None:
+        self._clock = clock
+        self._random = random
+        self._server = server
+        self._address = address
+        self._client: BsdpClient | None = None
+        self._timer: IDelayedCall | None = None
+        self._waiting: Deferred[Event] | None = None
+        self.rejected: list[Rejected] = []
+        """Answers that a Mac throws away, for whoever wants to know why nothing happened."""
+
+    # What Twisted calls.
+
+    def startProtocol(self) -> None:
+        assert self.transport is not None  # noqa: S101 - Twisted sets it before
+        if self._server[0] == self.BROADCAST:
+            self.transport.setBroadcastAllowed(True)
+        port = self.transport.getHost().port
+        self._port = port
+
+    def datagramReceived(self, datagram: bytes, addr: tuple[str, int]) -> None:
+        if self._client is not None:
+            self._do(self._client.receive(self._clock.seconds(), datagram))
+
+    def stopProtocol(self) -> None:
+        self._stop_timer()
+
+    # Our own.
+
+    @property
+    def port(self) -> int:
+        """Where answers are to come."""
+        return self._port
+
+    async def list(self, machine: Machine) -> tuple[Choice, ...]:
+        """The images that this machine is offered. Raises BootFailed if nobody answers."""
+        xid = self._random.getrandbits(32)
+        self._client = BsdpClient(machine, xid=xid, jitter=self._random.random)
+        event = await self._run(self._client.list(self._clock.seconds()))
+        if isinstance(event, ImagesListed):
+            return menu([event])
+        if isinstance(event, ImagesGathered):
+            return event.choices
+        raise BootFailed("LIST", f"no server answered{self._why_rejected()}")
+
+    async def select(self, choice: Choice) -> ImageConfirmed:
+        """Select `choice` of the server that offers it best. Raises BootFailed."""
+        assert self._client is not None  # noqa: S101 - LIST comes first
+        server, image_id = choice.best.server, BootImageId(choice.image.image_id)
+        event = await self._run(self._client.select(self._clock.seconds(), server, image_id))
+        if isinstance(event, ImageConfirmed):
+            return event
+        if isinstance(event, ImageRefused):
+            raise BootFailed("SELECT", f"{server} answered FAILED: it will not boot {image_id}")
+        raise BootFailed("SELECT", f"{server} did not answer{self._why_rejected()}")
+
+    def _why_rejected(self) -> str:
+        if not self.rejected:
+            return ""
+        last = self.rejected[-1]
+        detail = f" ({last.detail})" if last.detail else ""
+        return f"; {len(self.rejected)} answers were thrown away: {last.reason.value}{detail}"
+
+    async def _run(self, step: Step) -> Event:
+        self.rejected.clear()
+        self._waiting = Deferred()
+        self._do(step)
+        return await self._waiting
+
+    def _do(self, step: Step) -> None:
+        if step.datagram is not None:
+            assert self.transport is not None  # noqa: S101 - only called while listening
+            self.transport.write(step.datagram, self._server)
+        for event in step.events:
+            self._happened(event)
+        self._stop_timer()
+        if step.wake_at is not None and self._waiting is not None:
+            wait = max(0.0, step.wake_at - self._clock.seconds())
+            self._timer = self._clock.callLater(wait, self._wake)
+
+    def _wake(self) -> None:
+        if self._client is not None:
+            self._do(self._client.wake(self._clock.seconds()))
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+
+    def _happened(self, event: Event) -> None:
+        if isinstance(event, Rejected):
+            self.rejected.append(event)
+            return
+        if isinstance(event, ImagesListed) and self._server[0] == self.BROADCAST:
+            return  # others may answer, too: wait for ImagesGathered
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.callback(event)
+
+
+def choose_by(wanted: str | None) -> Chooser:
+    """A chooser for `--image`: a name, an index or a full id; None takes what firmware would."""
+
+    def choose(choices: tuple[Choice, ...]) -> Choice | None:
+        if wanted is None:
+            return preferred(choices) or choices[0]
+        for choice in choices:
+            image = choice.image
+            if wanted in (image.name, str(image.image_id.index), str(image.image_id)):
+                return choice
+        return None
+
+    return choose
