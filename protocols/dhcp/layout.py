@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 from typing import Final, Generic, TypeVar
 
-from construct import Construct, ConstructError, FocusedSeq, Terminated, TerminatedError
+from construct import Construct, ConstructError
 
 from protocols.errors import DecodeError, EncodeError
 
@@ -22,19 +22,22 @@ class Layout(Generic[T]):
 
     def __init__(self, shape: str, format: Construct) -> None:
         self.shape: Final = shape
-        self._format: Final = FocusedSeq("value", "value" / format, Terminated)
+        self._format: Final = format
 
-    def decode(self, data: bytes, what: str) -> T:
+    def decode(self, data: bytes, what: object) -> T:
         """The value in `data`, all of it; DecodeError names `what` and the byte within `data`."""
         stream = io.BytesIO(data)
         try:
             value: T = self._format.parse_stream(stream)
-        except ConstructError as error:
-            at = stream.tell() - isinstance(error, TerminatedError)  # which has read the one byte
-            raise DecodeError(what, at, f"{len(data)} bytes that are not {self.shape}") from None
-        return value
+        except ConstructError:
+            pass
+        else:
+            if stream.tell() == len(data):
+                return value
+        why = f"{len(data)} bytes that are not {self.shape}"
+        raise DecodeError(str(what), stream.tell(), why)
 
-    def encode(self, value: T, what: str) -> bytes:
+    def encode(self, value: T, what: object) -> bytes:
         """The bytes of `value`; EncodeError names `what` if the layout cannot hold it."""
         try:
             data: bytes = self._format.build(value)

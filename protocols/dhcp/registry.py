@@ -32,11 +32,11 @@ class OptionType(Generic[T]):
 
     def decode(self, data: bytes) -> T:
         """The value of `data`; DecodeError counts its offset from the start of `data`."""
-        return self.layout.decode(data, str(self))
+        return self.layout.decode(data, self)
 
     def encode(self, value: T) -> bytes:
         """The bytes of `value`, however many; EncodeError if the option cannot say it."""
-        return self.layout.encode(value, str(self))
+        return self.layout.encode(value, self)
 
     def of(self, value: T) -> RawOption:
         """`value` as an instance to put into a message, which splits it where it is too long."""
