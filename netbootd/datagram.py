@@ -185,6 +185,11 @@ class Datagrams:
         self._reactor.removeReader(self)
         self._sock.close()
 
+    def serve(self, interfaces: Sequence[Interface]) -> None:
+        """Serve these from now on. A socket bound to one address goes on serving that."""
+        if self._arrivals is not None:
+            self._arrivals.serve(interfaces)
+
     def _read_with_info(self, arrivals: Arrivals) -> None:
         recvmsg = self._sock.recvmsg
         receive = self._receive

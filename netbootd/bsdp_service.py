@@ -1,0 +1,69 @@
+"""BSDP on its UDP port: sockets up, datagrams to the responder, sockets down."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twisted.application.service import Service
+from twisted.internet.interfaces import IReactorFDSet
+
+from netbootd.bsdp import BsdpResponder
+from netbootd.datagram import Datagrams, open_datagrams
+from netbootd.interface import Interface
+from netbootd.start import bind_error
+
+
+class BsdpService(Service):
+    """Owns the sockets of the responder."""
+
+    def __init__(
+        self,
+        *,
+        reactor: IReactorFDSet,
+        responder: BsdpResponder,
+        interfaces: Sequence[Interface],
+        port: int,
+        share_port: bool,
+    ) -> None:
+        self._reactor = reactor
+        self._responder = responder
+        self._interfaces = tuple(interfaces)
+        self._port = port
+        self._share_port = share_port
+        self._sockets: list[Datagrams] = []
+
+    @property
+    def port(self) -> int:
+        """The bound UDP port; only while bound."""
+        return self._sockets[0].port
+
+    def privilegedStartService(self) -> None:
+        """Bind. Raises StartError."""
+        try:
+            self._sockets = open_datagrams(
+                self._reactor,
+                self._interfaces,
+                self._port,
+                self._responder.received,
+                share_port=self._share_port,
+            )
+        except OSError as error:
+            raise bind_error(error, "BSDP", "UDP", self._port) from error
+
+    def startService(self) -> None:
+        super().startService()  # type: ignore[no-untyped-call]
+        for datagrams in self._sockets:
+            datagrams.start()
+
+    def stopService(self) -> None:
+        super().stopService()  # type: ignore[no-untyped-call]
+        sockets, self._sockets = self._sockets, []
+        for datagrams in sockets:
+            datagrams.stop()
+
+    def serve(self, interfaces: Sequence[Interface]) -> None:
+        """The table of interfaces has changed."""
+        self._interfaces = tuple(interfaces)
+        self._responder.forget()
+        for datagrams in self._sockets:
+            datagrams.serve(interfaces)
