@@ -8,7 +8,6 @@ HTTP on the private addresses of this computer, and on no other. The text below 
 from __future__ import annotations
 
 import os
-import re
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -35,6 +34,17 @@ ExportPath = Annotated[
 ]
 
 Priority = Annotated[int, Meta(ge=0, le=65535)]
+
+MachineNameFormat = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[^%\0]{0,50}%(0?[1-9])?d[^%\0]{0,50}\Z",
+        description='a text with one %d, such as "NetBoot%03d"',
+    ),
+]
+
+ShadowPath = Annotated[str, Meta(min_length=1, max_length=200)]
+"""Has to fit one option of 255 bytes, beside the others and with the computer name put in."""
 
 TlsVersion = Literal["TLSv1.2", "TLSv1.3"]
 
@@ -122,21 +132,18 @@ class BsdpSettings(Struct, frozen=True, kw_only=True):
     sees a unicast is the system's choice."""
     server_name: Annotated[str | None, Meta(examples=["boot.example.com"], max_length=63)] = None
     """Our host name in replies. Default: the name of this computer."""
-    priority: Literal["auto"] | Priority = "auto"
-    """Where several servers offer an image, the highest priority wins. "auto" is Apple's rule:
-    32768 minus the number of machines that chose an image here, so that load spreads."""
-    machine_name_format: Annotated[str, Meta(min_length=1, max_length=63)] = "NetBoot%03d"
-    """Computer name of a network-booted Mac; one %d takes its number."""
+    priority: Priority = 32768
+    """Where several servers offer an image, the highest priority wins. The number of machines that
+    selected an image here is taken off it, as Apple's server does, so that load spreads."""
+    machine_name_format: MachineNameFormat = "NetBoot%03d"
+    """Computer name of a network-booted Mac; its number takes the place of %d."""
     shadow_mount_path: Annotated[
-        str | None,
-        Meta(examples=["afp://netboot:secret@192.168.1.10/Shadow"], min_length=1, max_length=255),
+        ShadowPath | None, Meta(examples=["afp://netboot:secret@192.168.1.10/Shadow"])
     ] = None
     """URL of a share, on a server of yours, where diskless Macs may write. Any client can read the
-    password in it."""
-    shadow_file_path: Annotated[
-        str | None, Meta(examples=["NetBoot/Shadow"], min_length=1, max_length=255)
-    ] = None
-    """Path of the shadow file on that share."""
+    password in it. Without it, no Mac is told to run diskless."""
+    shadow_file_path: ShadowPath = "%s/Shadow"
+    """Path of the shadow file on that share; the computer name takes the place of %s."""
     old_firmware: bool = False
     """Answer NetBoot 1.0 firmware (PowerPC Macs of 1999 and 2000), as far as it speaks BSDP."""
     unprivileged_reply_port: bool = False
@@ -145,14 +152,6 @@ class BsdpSettings(Struct, frozen=True, kw_only=True):
     """If not empty, only these machines are answered."""
     deny: Annotated[tuple[MacAddress, ...], Meta(examples=[["00:16:cb:aa:bb:cc"]])] = ()
     """These machines are never answered, even if `allow` has them."""
-
-    def __post_init__(self) -> None:
-        fields = re.findall(r"%%|%0?[0-9]?d|%", self.machine_name_format)
-        if len([f for f in fields if f != "%%"]) != 1 or "%" in fields:
-            shown = f'"{self.machine_name_format}" is not possible'
-            raise Invalid("machine_name_format", shown, 'use one %d, as in "NetBoot%03d"')
-        if self.shadow_file_path is not None and self.shadow_mount_path is None:
-            raise Invalid("shadow_mount_path", "is missing", "name the share of shadow_file_path")
 
 
 class TftpSettings(Struct, frozen=True, kw_only=True):
