@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 from email import message_from_bytes
 from email.policy import HTTP
 
 import pytest
 
+from images.udzo import write_udzo_thd
 from tests.interop.bundle import Bundle
 from tests.interop.conftest import Lan
 from tests.interop.daemon import Daemon
@@ -105,21 +107,41 @@ def test_wget_resumes(lan: Lan, daemon: Daemon, sierra: Bundle) -> None:
     assert "206 Partial Content" in done.stderr
 
 
-def test_qemu_reads_at_random(lan: Lan, daemon: Daemon, sierra: Bundle) -> None:
-    """QEMU's block driver copies the image through small reads."""
+@pytest.fixture
+def disk(lan: Lan, sierra: Bundle) -> bytes:
+    """The disk inside the bundle's image, which is made a compressed one (UDZO)."""
+    disk = bytes(range(256)) * 4096 + bytes(1 << 20) + sierra.read(IMAGE)
+    with (sierra.path / IMAGE).open("wb") as file:
+        write_udzo_thd(io.BytesIO(disk), file)
+    return disk
+
+
+def qemu_image(lan: Lan, driver: str) -> str:
+    """The image on the server, as QEMU's HTTP client and the `driver` of its format see it."""
     peer_file("/usr/lib/x86_64-linux-gnu/qemu/block-curl.so")
     source = {"driver": "http", "url": url(lan), "readahead": 65536, "timeout": 5}
-    description = "json:" + json.dumps({"driver": "raw", "file": source})
-
-    lan.client.run("qemu-img", "convert", "-O", "raw", description, "copy")
-
-    assert (lan.client.folder / "copy").read_bytes() == sierra.read(IMAGE)
+    return "json:" + json.dumps({"driver": driver, "file": source})
 
 
-def test_nbdkit_reads_at_random(lan: Lan, daemon: Daemon, sierra: Bundle) -> None:
-    """nbdkit's curl plugin serves the image on, block by block, and it is the same."""
-    copy = f'{peer("qemu-img")} convert -O raw "$uri" copy'
-
-    lan.client.run("nbdkit", "-U", "-", "--run", copy, "curl", f"url={url(lan)}")
+def test_qemu_reads_a_raw_image(lan: Lan, daemon: Daemon, sierra: Bundle) -> None:
+    """QEMU copies a raw image through its HTTP driver."""
+    lan.client.run("qemu-img", "convert", "-O", "raw", qemu_image(lan, "raw"), "copy")
 
     assert (lan.client.folder / "copy").read_bytes() == sierra.read(IMAGE)
+
+
+def test_qemu_reads_a_compressed_image(lan: Lan, disk: bytes, daemon: Daemon) -> None:
+    """QEMU finds trailer, tables and chunks of a compressed image in the file's far corners."""
+    lan.client.run("qemu-img", "convert", "-O", "raw", qemu_image(lan, "dmg"), "copy")
+
+    assert (lan.client.folder / "copy").read_bytes() == disk
+
+
+def test_nbdkit_reads_a_compressed_image(lan: Lan, disk: bytes, daemon: Daemon) -> None:
+    """nbdkit's curl plugin serves the image on as a block device, and QEMU unpacks it."""
+    source = '{"driver":"dmg","file":{"driver":"nbd","path":"%s"}}'
+    unpack = f"{peer('qemu-img')} convert -O raw \"$(printf 'json:{source}' $unixsocket)\" copy"
+
+    lan.client.run("nbdkit", "-U", "-", "--run", unpack, "curl", f"url={url(lan)}")
+
+    assert (lan.client.folder / "copy").read_bytes() == disk
