@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from ops.setting import FORMS
-from ops.text import escape
+from ops.text import escape, mask_passwords
 
 Settings = TypeVar("Settings", bound=Struct)
 
@@ -98,7 +98,7 @@ def _document(data: bytes) -> dict[str, Any]:
         line = 1 + data[: error.start].count(b"\n")
         raise ConfigError(None, f"line {line}", "is not UTF-8", "save the file as UTF-8") from None
     try:
-        return tomllib.loads(text)
+        return tomllib.loads(text + "\n")  # so that an error in the last line has a column, too
     except RecursionError:  # tomllib descends by calling itself
         problem = "arrays or tables are nested too deeply"
         raise ConfigError(None, "", problem, "no setting nests more than three levels") from None
@@ -238,7 +238,7 @@ def _shown(raw: Any) -> str:
     if isinstance(raw, list):
         return "a list"
     if isinstance(raw, str):
-        return f'"{escape(raw, MAX_SHOWN)}"'
+        return f'"{escape(mask_passwords(raw), MAX_SHOWN)}"'
     if isinstance(raw, int) and raw.bit_length() > 64:  # str() refuses thousands of digits
         return "a number beyond 64 bits"
     return escape(str(raw), MAX_SHOWN)

@@ -6,6 +6,10 @@ terminal, fake a second log line or reverse the reading direction of the first.
 
 from __future__ import annotations
 
+import re
+
+_PASSWORD = re.compile(r"(://[^/\s:@\"']*):[^/\s\"']*@")
+
 
 def escape(text: str, limit: int = 256) -> str:
     """`text` with everything but printable characters written as `\\x1b`, `\\u202e` …, cut at
@@ -26,3 +30,8 @@ def _escape(character: str) -> str:
     if character.isprintable():
         return character
     return character.encode("unicode_escape").decode("ascii")
+
+
+def mask_passwords(text: str) -> str:
+    """`text` with the password of every URL in it (`afp://user:password@host`) made unreadable."""
+    return _PASSWORD.sub(r"\1:***@", text) if "://" in text else text
