@@ -5,8 +5,8 @@ in after the catalog was read is an error, not a way out. (Links that stay insid
 the same, because the catalog resolved them beforehand; see `images.tree`.)
 
 On POSIX each component is opened relative to the descriptor of the one before it. Where the
-platform has no such calls (Windows), the file is opened first and then proved to be the one that
-the link-free path names.
+platform has no such calls (Windows), the file is opened first, and then the system is asked what
+the open file is called, which no swapping of names can falsify.
 """
 
 from __future__ import annotations
@@ -14,16 +14,20 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from pathlib import Path
 
-_BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_NOINHERIT", 0)
+# Each platform has two of these four.
+_BY_NAME = sum(
+    getattr(os, flag, 0) for flag in ("O_BINARY", "O_NOINHERIT", "O_NONBLOCK", "O_CLOEXEC")
+)
 
 
 def open_beneath(directory: Path, relative: str) -> int:
     """A descriptor, opened for reading, of the regular file `relative` (slashes) in `directory`.
 
     Raises `OSError`: ENOENT and the like from the system, ELOOP for a symbolic link, EINVAL for
-    what is no regular file. `directory` itself may not be a link either.
+    what is no regular file. `directory` is free of links (`os.path.realpath`) and stays so.
     """
     if os.open in os.supports_dir_fd and os.stat in os.supports_dir_fd:
         return _open_by_descriptor(directory, relative)
@@ -49,18 +53,41 @@ def _open_by_descriptor(directory: Path, relative: str) -> int:
 
 
 def _open_and_prove(directory: Path, relative: str) -> int:
-    root = os.path.realpath(directory)
-    path = os.path.join(root, *relative.split("/"))
+    path = directory.joinpath(*relative.split("/"))
     _require_regular(os.lstat(path), relative)
-    descriptor = _regular(os.open(path, os.O_RDONLY | _BINARY), relative)
+    descriptor = _regular(os.open(path, os.O_RDONLY | _BY_NAME), relative)
     try:
-        real = os.path.realpath(path, strict=True)
-        if real != path or not os.path.samestat(os.fstat(descriptor), os.lstat(real)):
-            raise OSError(errno.ELOOP, "reached through a symbolic link", relative)
+        if _final_path(descriptor) != str(path):
+            raise OSError(errno.ELOOP, "was reached through a symbolic link", relative)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
+
+
+if sys.platform == "win32":  # pragma: no cover
+
+    def _final_path(descriptor: int) -> str:
+        """What the system calls the open file, all links resolved."""
+        import ctypes
+        import msvcrt
+
+        buffer = ctypes.create_unicode_buffer(32768)
+        handle = ctypes.c_void_p(msvcrt.get_osfhandle(descriptor))
+        final = ctypes.WinDLL("kernel32", use_last_error=True).GetFinalPathNameByHandleW
+        if not 0 < final(handle, buffer, len(buffer), 0) < len(buffer):
+            raise ctypes.WinError(ctypes.get_last_error())
+        # The extended form of a path, which os.path.realpath takes off as well.
+        path = buffer.value
+        if path.startswith("\\\\?\\UNC\\"):
+            return "\\\\" + path[8:]
+        return path.removeprefix("\\\\?\\")
+
+else:
+
+    def _final_path(descriptor: int) -> str:
+        """What the system calls the open file, all links resolved (where it has /proc)."""
+        return os.readlink(f"/proc/self/fd/{descriptor}")
 
 
 def _regular(descriptor: int, relative: str) -> int:

@@ -15,15 +15,17 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from images.beneath import open_beneath
-from images.errors import BundleError
+from images.errors import BundleError, shown
 from images.info import FILE_NAME, INFO_FIELDS, MAX_BYTES, ImageInfo, ImageType, parse_info
 from images.name import objection
 from images.root_path import (
     MAX_ROOT_PATH_BYTES,
     Lookup,
+    NfsExport,
     http_root_path,
     indirect_http,
     indirect_nfs,
+    nfs_root_path,
     no_lookup,
     resolved,
 )
@@ -49,7 +51,7 @@ _KERNELS = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Bundle(ImageInfo):
     """A complete boot image. Paths within it are relative to it and use slashes."""
 
@@ -75,6 +77,9 @@ class Bundle(ImageInfo):
     sizes: Mapping[str, int]
     """Every published name to the size in bytes at the time of reading."""
 
+    def __repr__(self) -> str:
+        return f"<Bundle {self.image_id:#010x} {shown(self.path)}>"
+
 
 def read_bundle_thd(
     path: Path, share: str = DEFAULT_SHARE, *, lookup: Lookup = no_lookup
@@ -96,7 +101,7 @@ def bundle_from_thd(tree: Tree, share: str, *, lookup: Lookup = no_lookup) -> Bu
     balance, warnings = _load_balance(info, lookup)
     kernels = {name: _kernels(tree, boot_files[name]) for name in boot_files}
     warnings += _doubts(tree, info, share, boot_files, kernels)
-    _require_short_root_path(tree, share, root_image, indirect_root)
+    _require_short_root_path(tree, info, share, root_image, indirect_root)
     return Bundle(
         **{name: getattr(info, name) for name in INFO_FIELDS if name != "warnings"},
         warnings=(*info.warnings, *warnings),
@@ -180,13 +185,16 @@ def _root(tree: Tree, info: ImageInfo, lookup: Lookup) -> tuple[str | None, str 
 
 
 def _require_short_root_path(
-    tree: Tree, share: str, image: str | None, indirect: str | None
+    tree: Tree, info: ImageInfo, share: str, image: str | None, text: str | None
 ) -> None:
     """The longest text that a client may be told has to fit in option 17."""
-    if image is not None:
-        widest = IPv4Address("255.255.255.255")
-        indirect = http_root_path(widest, 65535, share, tree.path.name, image)
-    length = len((indirect or "").encode())
+    widest = IPv4Address("255.255.255.255")
+    if image is not None and info.type is ImageType.HTTP:
+        text = http_root_path(widest, 65535, share, tree.path.name, image)
+    elif image is not None:
+        export = NfsExport(path=tree.path.parent.as_posix())
+        text = nfs_root_path(widest, export, tree.path.name, image)
+    length = len((text or "").encode())
     if length > MAX_ROOT_PATH_BYTES:
         raise BundleError(
             tree.path,
