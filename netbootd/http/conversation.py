@@ -1,0 +1,158 @@
+"""One client's side of a connection: bytes in, responses out, no I/O on sockets.
+
+    shell ── received(bytes) ──▶ Conversation ── next_response() ──▶ shell sends it, asks again
+
+Requests are read one at a time: while a response is on its way the shell reads no more, so what a
+client can pipeline is what fits into one read. The rest waits in the kernel, and then at the
+client.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from images.paths import PathRefused, Refusal
+from netbootd.http.files import FRESH, PublishedFile
+from netbootd.http.request import HEAD_END, Request
+from netbootd.http.response import Response
+from netbootd.http.site import Site
+from netbootd.http.status import Refused
+
+MAX_LINE = 8192
+"""Bytes of a request line (RFC 9112, 3: at least 8,000 should do); names are 1,024 at most."""
+
+
+class Conversation:
+    """What one client asks on one connection."""
+
+    __slots__ = (
+        "_buffer",
+        "_closing",
+        "_file",
+        "_fresh_until",
+        "_name",
+        "_peer",
+        "_site",
+        "requests",
+    )
+
+    def __init__(self, site: Site, peer: str) -> None:
+        self._site = site
+        self._peer = peer
+        self._buffer = b""
+        self._closing = False
+        self._name = b""
+        self._file: PublishedFile | None = None
+        self._fresh_until = 0.0
+        self.requests = 0
+        """Requests so far, errors included."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether a part of a request is here."""
+        return bool(self._buffer)
+
+    def received(self, data: bytes) -> None:
+        """Take what came from the client; at most one read's worth before each response."""
+        self._buffer = self._buffer + data if self._buffer else data
+
+    def next_response(self) -> Response | None:
+        """The response to the next request; None when more bytes are needed."""
+        if self._closing:
+            return None
+        try:
+            head = self._next_head()
+            if head is None:
+                return None
+            self.requests += 1
+            request, range_field = self._site.reader.read(head)
+            if request.refused is not None:
+                return self._ended(self._refused(request, request.refused))
+            file = self._file_for(request)
+        except Refused as refused:
+            return self._ended(self._site.responder.refuse(refused.status))
+        except PathRefused as refused:
+            self._site.observer.missing(
+                self._site.service, self._peer, request.name.decode(), str(refused)
+            )
+            status = _STATUS.get(refused.reason, HTTPStatus.NOT_FOUND)
+            return self._ended(self._site.responder.refuse(status, request=request))
+        return self._ended(self._site.responder.respond(request, range_field, file))
+
+    def timed_out(self) -> Response:
+        """What a client is told that did not complete its request in time."""
+        return self._ended(self._site.responder.refuse(HTTPStatus.REQUEST_TIMEOUT))
+
+    def rest(self) -> None:
+        """Let go of the file if it has not been asked for lately."""
+        if self._file is not None and self._site.monotonic() >= self._fresh_until:
+            self._site.files.release(self._file)
+            self._file = None
+            self._name = b""
+
+    def close(self) -> None:
+        """The connection is gone."""
+        self._closing = True
+        self._buffer = b""
+        if self._file is not None:
+            self._site.files.release(self._file)
+            self._file = None
+            self._name = b""
+
+    def _next_head(self) -> bytes | None:
+        buffer = self._buffer
+        # RFC 9112, 2.2: empty lines before a request are to be ignored.
+        if buffer.startswith(b"\r\n"):
+            self._buffer = buffer = buffer.lstrip(b"\r\n")
+        end = buffer.find(HEAD_END) + len(HEAD_END)
+        if end < len(HEAD_END):
+            self._check_incomplete(buffer)
+            return None
+        if end > self._site.limits.max_request:
+            raise _too_large(buffer)
+        if end == len(buffer):
+            self._buffer = b""
+            return buffer
+        self._buffer = buffer[end:]
+        return buffer[:end]
+
+    def _check_incomplete(self, buffer: bytes) -> None:
+        if len(buffer) > self._site.limits.max_request:
+            raise _too_large(buffer)
+        # Whoever ends lines with LF alone would wait for an answer until the time is out.
+        if buffer.count(b"\n") != buffer.count(b"\r\n"):
+            raise Refused(HTTPStatus.BAD_REQUEST, "lines end with CR LF")
+
+    def _file_for(self, request: Request) -> PublishedFile:
+        now = self._site.monotonic()
+        file = self._file
+        if file is not None and now < self._fresh_until and request.name == self._name:
+            return file
+        leased = self._site.files.lease(request.name, self._peer)
+        if file is not None:
+            self._site.files.release(file)
+        self._file = leased
+        self._name = request.name
+        self._fresh_until = now + FRESH
+        return leased
+
+    def _refused(self, request: Request, refused: Refused) -> Response:
+        return self._site.responder.refuse(refused.status, request=request)
+
+    def _ended(self, response: Response) -> Response:
+        self._closing = response.close
+        return response
+
+
+# The rest is 404: whether a file is missing, disabled or has such a name is nobody's business.
+_STATUS = {
+    Refusal.UNREADABLE: HTTPStatus.FORBIDDEN,
+    Refusal.TOO_LONG: HTTPStatus.REQUEST_URI_TOO_LONG,
+}
+
+
+def _too_large(buffer: bytes) -> Refused:
+    line = buffer.find(b"\r\n")
+    if line < 0 or line > MAX_LINE:
+        return Refused(HTTPStatus.REQUEST_URI_TOO_LONG, "the request line is too long")
+    return Refused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the header is too large")

@@ -1,0 +1,237 @@
+"""HTTP on TLS: Twisted's TLS, the same conversation.
+
+    dataReceived ──▶ conversation ──▶ write(head + span) ... until pauseProducing
+                                 ◀── resumeProducing, when the socket has taken it
+
+The connection is a push producer for as long as it lives: it writes until it is told to pause,
+which the transport does once it holds 64 KiB. That bounds memory, and gives others their turn.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, cast
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from OpenSSL import crypto
+from twisted.internet.address import IPv4Address
+from twisted.internet.interfaces import IAddress, IPushProducer
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.ssl import CertificateOptions, TLSVersion
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from netbootd.http.files import PublishedFile
+from netbootd.http.limit import Phase
+from netbootd.http.plain import read_at
+from netbootd.http.response import Response, Segment
+from netbootd.http.session import Session
+from netbootd.http.site import Site
+from netbootd.transfer import Outcome
+
+CHUNK = 64 << 10
+"""Bytes read and encrypted at once: four TLS records."""
+
+
+class TlsTransport(typing.Protocol):
+    """What is used of Twisted's `BufferingTLSTransport`."""
+
+    def write(self, data: bytes) -> None: ...
+
+    def loseConnection(self) -> None: ...
+
+    def abortConnection(self) -> None: ...
+
+    def pauseProducing(self) -> None: ...
+
+    def resumeProducing(self) -> None: ...
+
+    def registerProducer(self, producer: IPushProducer, streaming: bool) -> None: ...
+
+    def unregisterProducer(self) -> None: ...
+
+    def setTcpNoDelay(self, enabled: bool) -> None: ...
+
+
+@implementer(IPushProducer)
+class SecureConnection(Protocol):
+    """One TLS connection, from its handshake on."""
+
+    transport: TlsTransport  # type: ignore[assignment]
+
+    def __init__(
+        self, site: Site, peer: str, *, on_closed: Callable[[SecureConnection], object]
+    ) -> None:
+        self._session = Session(site, peer)
+        self._conversation = self._session.conversation
+        self._on_closed = on_closed
+        self._outcome: Outcome | None = None
+        self._paused = False
+        self._reading = True
+        self._lingering = False
+        self._responding = False
+        self._closes = False
+        self._file: PublishedFile | None = None
+        self._segments: list[Segment] = []
+
+    # What Twisted calls.
+
+    def connectionMade(self) -> None:
+        self.transport.setTcpNoDelay(True)
+        self.transport.registerProducer(self, True)
+
+    def dataReceived(self, data: bytes) -> None:
+        if not self._lingering:
+            self._conversation.received(data)
+            self._proceed()
+
+    def pauseProducing(self) -> None:
+        self._paused = True
+
+    def resumeProducing(self) -> None:
+        self._paused = False
+        if self._file is not None and self._responding and self._file.changed():
+            self._abort(Outcome.FAILED)
+        elif not self._lingering:
+            self._proceed()
+
+    def stopProducing(self) -> None:
+        """The connection is about to be lost."""
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        outcome = Outcome.ABORTED if self._responding else Outcome.COMPLETE
+        self._session.end(self._outcome or outcome)
+        self._responding = False
+        self._lingering = True
+        self._on_closed(self)
+
+    # What the service calls.
+
+    def sweep(self, now: float) -> None:
+        phase = self._session.phase(responding=self._responding, lingering=self._lingering)
+        if not self._session.sweep(phase, now):
+            return
+        if phase is Phase.REQUEST and self._conversation.begun:
+            self._begin(self._conversation.timed_out())
+            self._proceed()
+        elif phase in (Phase.REQUEST, Phase.RESPONSE):
+            self._abort(Outcome.TIMEOUT)
+        else:
+            self._abort(Outcome.COMPLETE)
+
+    def stop(self) -> None:
+        self._abort(Outcome.STOPPED)
+
+    # Our own.
+
+    def _proceed(self) -> None:
+        """Write until told to pause, or until all that was asked for has been answered."""
+        while not (self._paused or self._lingering):
+            if self._responding:
+                self._write_on()
+                continue
+            response = self._conversation.next_response()
+            if response is None:
+                break
+            self._begin(response)
+        # Who does not take responses may not go on asking for them.
+        if self._reading is self._paused and not self._lingering:
+            self._reading = not self._paused
+            if self._reading:
+                self.transport.resumeProducing()
+            else:
+                self.transport.pauseProducing()
+
+    def _begin(self, response: Response) -> None:
+        self._session.begin(response)
+        self._responding = True
+        self._closes = response.close
+        self._file = response.file
+        self._segments = list(reversed(response.segments))
+
+    def _write_on(self) -> None:
+        head, position, end = self._segments.pop()
+        data = b""
+        if position < end and self._file is not None:
+            data = read_at(self._file.fd, position, min(end - position, CHUNK - len(head)))
+            if not data:  # the file has become shorter
+                self._abort(Outcome.FAILED)
+                return
+            position += len(data)
+            if position < end:
+                self._segments.append((b"", position, end))
+        self._responding = bool(self._segments)
+        self._session.sent(len(data))
+        self.transport.write(head + data)
+        if self._closes and not self._responding:
+            self._lingering = True
+            self.transport.unregisterProducer()
+            self.transport.loseConnection()
+
+    def _abort(self, outcome: Outcome) -> None:
+        self._outcome = outcome
+        self._lingering = True
+        self.transport.abortConnection()
+
+
+class SecureFactory(Factory):
+    """Makes a connection for each client that `connected` lets in."""
+
+    noisy = False
+
+    def __init__(self, connected: Callable[[str], SecureConnection | None]) -> None:
+        """`connected` is given the peer's address; None closes the connection at once."""
+        self._connected = connected
+
+    def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
+        return self._connected(addr.host) if isinstance(addr, IPv4Address) else None
+
+
+class CredentialsError(Exception):
+    """A certificate or key that cannot be used: which file, and why."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(path, why)
+        self.path = path
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.why}"
+
+
+def load_credentials(
+    certificate: Path, key: Path, minimum_version: Literal["TLSv1.2", "TLSv1.3"]
+) -> CertificateOptions:
+    """What TLS needs: the chain in `certificate` (PEM, the server's own first), its private key.
+
+    The ciphers are Twisted's, which include RSA and DHE key exchange: UEFI firmware of 2022 offers
+    no other, in TLS 1.2, and takes no certificate but an RSA one. Raises `CredentialsError`.
+    """
+    try:
+        chain = x509.load_pem_x509_certificates(_content(certificate))
+    except ValueError as error:
+        raise CredentialsError(certificate, f"is no PEM certificate ({error})") from error
+    try:
+        private = load_pem_private_key(_content(key), None)
+    except (ValueError, TypeError) as error:
+        raise CredentialsError(key, f"is no unencrypted PEM private key ({error})") from error
+    if private.public_key() != chain[0].public_key():
+        raise CredentialsError(key, f"is not the key of {certificate}")
+    own, *others = [crypto.X509.from_cryptography(one) for one in chain]
+    return CertificateOptions(
+        privateKey=crypto.PKey.from_cryptography_key(cast(RSAPrivateKey, private)),
+        certificate=own,
+        extraCertChain=others,
+        insecurelyLowerMinimumTo=TLSVersion.lookupByName(minimum_version.replace(".", "_")),
+    )
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CredentialsError(path, f"cannot be read: {error.strerror}") from error

@@ -1,0 +1,122 @@
+"""A connection as the service sees it, whatever carries it.
+
+One `Transfer` is told for each file that is read on a connection, one after another: a Mac reads
+its root image by a hundred thousand ranges, and that is one transfer, which is complete when the
+connection ends between two responses.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from netbootd.http.conversation import Conversation
+from netbootd.http.files import PublishedFile
+from netbootd.http.limit import Patience, Phase
+from netbootd.http.response import Response
+from netbootd.http.site import Site
+from netbootd.transfer import PROGRESS_INTERVAL, Outcome, Transfer
+
+
+class Connection(Protocol):
+    """What the service does with its connections."""
+
+    def sweep(self, now: float) -> None:
+        """Look for timeouts, tell of progress. Called about twice a second; `now` is monotonic."""
+
+    def stop(self) -> None:
+        """Close at once, since the service stops."""
+
+
+class Session:
+    """The part of a connection that has nothing to do with sockets."""
+
+    __slots__ = ("_file", "_patience", "_peer", "_site", "_told", "conversation", "transfer")
+
+    def __init__(self, site: Site, peer: str) -> None:
+        self._site = site
+        self._peer = peer
+        self._patience = Patience(site.limits, site.monotonic())
+        self._file: PublishedFile | None = None
+        self._told = 0
+        self.conversation = Conversation(site, peer)
+        self.transfer: Transfer | None = None
+        """What the bytes that are sent add to."""
+        site.counters.connections.inc()
+
+    def begin(self, response: Response) -> None:
+        """A response is about to be sent."""
+        counters = self._site.counters
+        counters.requests.inc()
+        if response.file is None:
+            if response.status >= 400:
+                counters.errors.inc()
+        elif response.file is not self._file:
+            self._begin_file(response.file)
+
+    def _begin_file(self, file: PublishedFile) -> None:
+        self._file = file
+        transfer = self.transfer
+        if transfer is not None and (transfer.name, transfer.size) == (file.name, file.size):
+            return  # a lease of the same file, renewed
+        self._finish(Outcome.COMPLETE)
+        now = self._site.monotonic()
+        self.transfer = Transfer(
+            service=self._site.service,
+            peer=self._peer,
+            name=file.name,
+            role=file.role,
+            size=file.size,
+            started_at=now,
+            told_at=now,
+        )
+        self._site.observer.started(self.transfer)
+
+    def sent(self, count: int) -> None:
+        """Bytes of the file of the current response were sent."""
+        self._site.counters.sent.inc(count)
+        if self.transfer is not None:
+            self.transfer.sent += count
+
+    def phase(self, *, responding: bool, lingering: bool) -> Phase:
+        if responding:
+            return Phase.RESPONSE
+        if lingering:
+            return Phase.LINGER
+        first = not self.conversation.requests
+        return Phase.REQUEST if first or self.conversation.begun else Phase.IDLE
+
+    def sweep(self, phase: Phase, now: float) -> bool:
+        """Tell of progress, if it is time; True when the client has been silent for too long."""
+        transfer = self.transfer
+        if transfer is not None and transfer.sent != self._told:
+            if now - transfer.told_at >= PROGRESS_INTERVAL:
+                transfer.told_at = now
+                self._told = transfer.sent
+                self._site.observer.progressed(transfer)
+        headway = self.conversation.requests
+        if phase is Phase.RESPONSE:
+            headway = transfer.sent if transfer is not None else 0
+        elif phase is Phase.IDLE:
+            self.conversation.rest()
+        return self._patience.exhausted(phase, headway, now)
+
+    def end(self, outcome: Outcome) -> None:
+        """The connection is gone."""
+        counters = self._site.counters
+        if outcome is Outcome.ABORTED:
+            counters.aborted.inc()
+        elif outcome is Outcome.TIMEOUT:
+            counters.timeouts.inc()
+        elif outcome is Outcome.FAILED:
+            counters.failures.inc()
+        self._finish(outcome)
+        self.conversation.close()
+        self._site.admission.leave(self._peer)
+
+    def _finish(self, outcome: Outcome) -> None:
+        transfer, self.transfer = self.transfer, None
+        self._told = 0
+        if transfer is not None:
+            transfer.outcome = outcome
+            transfer.ended_at = self._site.monotonic()
+            self._site.observer.finished(transfer)

@@ -1,0 +1,55 @@
+"""Serves a folder of bundles over HTTP in a process of its own, for the bench.
+
+python -m tests.bench.http_serve FOLDER [PORT]: prints the port once it listens, stops on SIGTERM.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from twisted.internet import reactor
+
+from images.catalog import Root, scan_thd
+from images.paths import OpenFile, open_file, resolve
+from netbootd.http.service import HttpService
+from netbootd.http.site import Site
+from netbootd.transfer import Transfer
+from ops.counter import Counters
+
+
+class Nobody:
+    """Observes transfers as the daemon does when no machine is known."""
+
+    def started(self, transfer: Transfer) -> None: ...
+
+    def progressed(self, transfer: Transfer) -> None: ...
+
+    def finished(self, transfer: Transfer) -> None: ...
+
+    def missing(self, service: str, peer: str, name: str, why: str) -> None: ...
+
+
+def main() -> None:
+    folder = Path(sys.argv[1]).resolve()
+    snapshot = scan_thd([Root(path=folder, share="NetBootSP0")])
+
+    def published(name: bytes, *, peer: str, service: str) -> OpenFile:
+        return open_file(resolve(snapshot, name))
+
+    site = Site.build(
+        "http",
+        open_file=published,
+        observer=Nobody(),
+        counters=Counters(),
+        boundary=b"bench",
+    )
+    port = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    service = HttpService(reactor, reactor, site, addresses=["127.0.0.1"], port=port)
+    service.startService()
+    print(service.bound[0][1], flush=True)
+    reactor.run()
+
+
+if __name__ == "__main__":
+    main()
