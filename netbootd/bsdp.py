@@ -53,6 +53,15 @@ class Admission:
         return mac not in self.deny and (not self.allow or mac in self.allow)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalServer:
+    """Who we are to the clients of one of our addresses."""
+
+    identity: ServerIdentity
+    spreads_load: bool
+    """Whether our priority falls with each machine that is bound here, as Apple's does."""
+
+
 @dataclass(slots=True, eq=False)
 class _Remembered:
     """A LIST that was answered, ready to be answered again."""
@@ -77,23 +86,23 @@ class BsdpResponder:
         *,
         booter: Booter,
         bindings: Bindings,
-        identities: Callable[[Arrival], ServerIdentity | None],
+        local_server: Callable[[Arrival], LocalServer],
         teller: BsdpTeller,
         seconds: Callable[[], float],
         counters: Counters,
         admission: Admission,
     ) -> None:
-        """`identities` says who we are where a request arrived; None: BSDP is off there. `seconds`
-        is a monotonic clock."""
+        """`local_server` says who we are where a request arrived; `seconds` is a monotonic
+        clock."""
         self._booter = booter
         self._bindings = bindings
-        self._identities = identities
+        self._local_server = local_server
         self._teller = teller
         self._seconds = seconds
         self._admission = admission
         self._memo: dict[tuple[str, bytes], _Remembered] = {}
         self._memo_of = (-1, -1)
-        self._server_by_arrival: dict[str, ServerIdentity | None] = {}
+        self._local_servers: dict[tuple[str, str], LocalServer] = {}
         self._pending: set[bytes] = set()
         self._replies: Mapping[ReplyKind, Counter] = {
             kind: counters.counter(
@@ -125,7 +134,7 @@ class BsdpResponder:
     def forget(self) -> None:
         """Who we are may have changed (addresses, settings)."""
         self._memo.clear()
-        self._server_by_arrival.clear()
+        self._local_servers.clear()
 
     # The packet path.
 
@@ -186,21 +195,20 @@ class BsdpResponder:
             self._silent.inc()
             self._teller.unanswered(mac, peer[0], arrival, request)
             return
-        server = self._server(arrival)
-        if server is not None:
-            self._converse(datagrams, request, server, key, arrival)
+        self._converse(datagrams, request, self._server(arrival), key, arrival)
 
-    def _server(self, arrival: Arrival) -> ServerIdentity | None:
-        key = f"{arrival.interface}/{arrival.local}"
-        if key not in self._server_by_arrival:
-            self._server_by_arrival[key] = self._identities(arrival)
-        return self._server_by_arrival[key]
+    def _server(self, arrival: Arrival) -> LocalServer:
+        key = (arrival.interface, arrival.local)
+        server = self._local_servers.get(key)
+        if server is None:
+            server = self._local_servers[key] = self._local_server(arrival)
+        return server
 
     def _converse(
         self,
         datagrams: Datagrams,
         request: BsdpRequest,
-        server: ServerIdentity,
+        server: LocalServer,
         key: bytes | None,
         arrival: Arrival,
     ) -> None:
@@ -210,15 +218,15 @@ class BsdpResponder:
             arch=request.question.class_id.arch,
             system_id=request.question.model,
             mac=mac,
-            server=server.address,
+            server=server.identity.address,
             machine_name=binding.machine_name if binding else "",
         )
         outcome = respond(
             request,
             images=self._booter.offered_images(asker),
-            server=server,
+            server=server.identity,
             binding=binding,
-            known_clients=self._bindings.count,
+            known_clients=self._bindings.count if server.spreads_load else 0,
             next_number=self._bindings.next_number,
         )
         if isinstance(outcome, Silence):
@@ -294,7 +302,7 @@ class BsdpResponder:
                 why=failure.getErrorMessage(),
             )
 
-        stored_at_once: Deferred[object] = self._bindings.bind(
+        stored_at_once: Deferred[None] = self._bindings.bind(
             effect, class_id=request.question.class_id
         )
         stored_at_once.addCallbacks(stored, failed)
@@ -302,7 +310,7 @@ class BsdpResponder:
     def _forget_or_move(self, silence: Silence) -> None:
         match silence.effect:
             case Unbind(mac=mac):
-                done: Deferred[object] = self._bindings.unbind(mac)
+                done: Deferred[None] = self._bindings.unbind(mac)
                 done.addErrback(lambda f: self._log.failure("Unbinding failed", failure=f))
             case Moved(mac=mac, address=address):
                 self._bindings.moved(mac, address)

@@ -1,0 +1,368 @@
+"""The daemon's object graph, to be read from top to bottom like a parts list.
+
+    configuration ──▶ BootService
+        state       Store ── Bindings          which machine selected which image
+        catalog     CatalogWatch ── CatalogBooter      what there is to boot
+        timeline    Timeline ── boot_log               what happened to each machine
+        BSDP        BsdpService ── BsdpResponder
+        TFTP        TftpService
+        HTTP        HttpService (and HTTPS)
+        watch       InterfaceWatch
+
+Ports are bound first; then root is given up, if the configuration names a user; then the database
+is opened and the sockets begin to read.
+"""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from twisted.application.service import MultiService, Service
+from twisted.internet.defer import Deferred
+from twisted.internet.ssl import CertificateOptions
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+
+from images.catalog import Catalog, Root, Snapshot
+from images.root_path import NfsExport
+from netbootd import __version__
+from netbootd.binding import Bindings
+from netbootd.boot_log import boot_log
+from netbootd.booter import CatalogBooter, Publication
+from netbootd.bsdp import Admission, BsdpResponder, LocalServer
+from netbootd.bsdp_event import BsdpTeller
+from netbootd.bsdp_service import BsdpService
+from netbootd.catalog import CatalogWatch
+from netbootd.config import Config, HttpSettings, HttpsSettings, state_directory
+from netbootd.datagram import Arrival
+from netbootd.http.limit import Admission as WebAdmission
+from netbootd.http.limit import Limits
+from netbootd.http.secure import CredentialsError, load_credentials
+from netbootd.http.service import HttpService, HttpsService
+from netbootd.http.site import Site
+from netbootd.interface import Interface, read_interfaces, served
+from netbootd.interface_watch import InterfaceWatch
+from netbootd.privilege import Identity, become, hand_over, resolve_identity
+from netbootd.start import StartError, bind_error
+from netbootd.statement import SCHEMA
+from netbootd.tftp.service import TftpService
+from netbootd.timeline import Timeline
+from ops.counter import Counters
+from ops.database import Database, StoreError
+from ops.store import Store
+from protocols.bsdp.offered import PRIORITY_BASE, SHADOW_FILE_PATH, ServerIdentity
+
+DATABASE = "netbootd.sqlite"
+
+Part = TypeVar("Part", bound=Service)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What the daemon takes from its surroundings; a test passes its own."""
+
+    reactor: Any
+    """Twisted's: descriptors, TCP, time, threads."""
+    monotonic: Callable[[], float] = time.monotonic
+    utcnow: Callable[[], datetime] = lambda: datetime.now(UTC)
+    interfaces: Callable[[], tuple[Interface, ...]] = read_interfaces
+    host_name: Callable[[], str] = socket.gethostname
+
+
+class BootService(MultiService):
+    """The whole daemon. Its parts are attributes, for a console or a test to look at."""
+
+    _log = Logger()
+
+    def __init__(self, config: Config, world: World) -> None:
+        """Builds everything, touches no port and no disk but the interfaces' table.
+
+        Raises StartError.
+        """
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._config = config
+        self._world = world
+        self._bound = False
+        self._identity = resolve_identity(config.user, config.group)
+        self._interfaces = self._served_interfaces()
+        if not self._interfaces:
+            raise StartError(_nothing_to_serve(world.interfaces()))
+
+        self.counters = Counters()
+        self.timeline = Timeline(world.utcnow)
+        self.timeline.listen(boot_log(Logger("netbootd.boot")))
+        self.store = Store(
+            Database(state_directory(config.state) / DATABASE, SCHEMA),
+            reactor=world.reactor,
+            counters=self.counters,
+            prefix="netbootd",
+        )
+        self.bindings = Bindings(self.store, now=world.utcnow, counters=self.counters)
+        self.publication = _publication(config)
+        self.booter = CatalogBooter(self.publication)
+
+        self._add(self._catalog_watch())
+        self.bsdp = self._add(self._bsdp_service()) if config.bsdp.enabled else None
+        self.tftp = self._add(self._tftp_service()) if config.tftp.enabled else None
+        self._add_web_services()
+        self._add(self._interface_watch())
+
+    def _add(self, part: Part) -> Part:
+        part.setServiceParent(self)  # type: ignore[no-untyped-call]
+        return part
+
+    # What Twisted calls.
+
+    def privilegedStartService(self) -> None:
+        """Bind every port, read the images once, give up root. Raises StartError."""
+        self._require_images()
+        for part in self:
+            self._bind(part)
+        if self._identity is not None:
+            self._drop(self._identity)
+        self._bound = True
+
+    def startService(self) -> None:
+        """Open the database and begin to serve. Raises StartError."""
+        if not self._bound:  # twist does not call privilegedStartService
+            self.privilegedStartService()
+        try:
+            self.store.open_thd()
+            self.bindings.load_thd()
+        except StoreError as error:
+            raise StartError(str(error)) from error
+        super().startService()  # type: ignore[no-untyped-call]
+        self._log.info("{summary}", summary=self._summary())
+
+    def stopService(self) -> Deferred[None]:
+        """Close the sockets, then commit what is accepted."""
+        self._bound = False
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        await super().stopService()  # type: ignore[no-untyped-call]
+        await self.store.close()
+        self._log.info("netbootd has stopped")
+
+    # The parts.
+
+    def _served_interfaces(self) -> tuple[Interface, ...]:
+        return served(self._world.interfaces(), self._config.network.serves)
+
+    def _interfaces_with(self, service: str) -> tuple[Interface, ...]:
+        """Where `service` (`bsdp`, `tftp`, `http`) is not switched off."""
+        return tuple(one for one in self._interfaces if getattr(self._config.on(one.name), service))
+
+    def _catalog_watch(self) -> CatalogWatch:
+        shares = self._config.images.shares
+        reactor = self._world.reactor
+
+        def in_thread(scan: Callable[[], Snapshot]) -> Deferred[Snapshot]:
+            return deferToThreadPool(reactor, reactor.getThreadPool(), scan)
+
+        return CatalogWatch(
+            booter=self.booter,
+            catalog=Catalog([Root(path=share.path, share=share.name) for share in shares]),
+            publication=self.publication,
+            interval=self._config.images.rescan,
+            clock=reactor,
+            in_thread=in_thread,
+        )
+
+    def _bsdp_service(self) -> BsdpService:
+        settings = self._config.bsdp
+        responder = BsdpResponder(
+            booter=self.booter,
+            bindings=self.bindings,
+            local_server=self._local_server,
+            teller=BsdpTeller(self.timeline, self._world.monotonic, self.counters),
+            seconds=self._world.monotonic,
+            counters=self.counters,
+            admission=Admission(allow=frozenset(settings.allow), deny=frozenset(settings.deny)),
+        )
+        return BsdpService(
+            reactor=self._world.reactor,
+            responder=responder,
+            interfaces=self._interfaces_with("bsdp"),
+            port=settings.port,
+            share_port=settings.share_port,
+        )
+
+    def _local_server(self, arrival: Arrival) -> LocalServer:
+        """Who we are to the clients of one interface."""
+        settings, here = self._config.bsdp, self._config.on(arrival.interface)
+        priority = here.priority if here.priority is not None else settings.priority
+        spreads_load = not isinstance(priority, int)
+        return LocalServer(
+            identity=ServerIdentity(
+                address=here.server_address or arrival.local_address,
+                host_name=settings.server_name or self._world.host_name(),
+                priority=priority if isinstance(priority, int) else PRIORITY_BASE,
+                machine_name_format=settings.machine_name_format,
+                shadow_mount_path=settings.shadow_mount_path,
+                shadow_file_path=settings.shadow_file_path or SHADOW_FILE_PATH,
+                allow_unprivileged_reply_port=settings.unprivileged_reply_port,
+                answer_old_firmware=settings.old_firmware,
+            ),
+            spreads_load=spreads_load,
+        )
+
+    def _tftp_service(self) -> TftpService:
+        return TftpService(
+            self._world.reactor,
+            self._interfaces_with("tftp"),
+            self._config.tftp,
+            open_file=self.booter.open_file,
+            observer=self.timeline,
+            counters=self.counters,
+            monotonic=self._world.monotonic,
+        )
+
+    def _add_web_services(self) -> None:
+        """HTTP and HTTPS share their limits and counters."""
+        config, reactor = self._config, self._world.reactor
+        limits = web_limits(config.http)
+        admission = WebAdmission(
+            total=config.http.max_connections, per_peer=config.http.max_connections_per_client
+        )
+        interfaces = self._interfaces_with("http")
+        addresses = [str(address.ip) for one in interfaces for address in one.addresses]
+
+        def site(service: str) -> Site:
+            return Site.build(
+                service,
+                open_file=self.booter.open_file,
+                observer=self.timeline,
+                counters=self.counters,
+                boundary=secrets.token_hex(16).encode(),
+                limits=limits,
+                admission=admission,
+                monotonic=self._world.monotonic,
+            )
+
+        self.http = self.https = None
+        if config.http.enabled:
+            self.http = self._add(
+                HttpService(
+                    reactor, reactor, site("http"), addresses=addresses, port=config.http.port
+                )
+            )
+        if config.https.enabled:
+            self.https = self._add(
+                HttpsService(
+                    reactor,
+                    reactor,
+                    site("https"),
+                    credentials=_credentials(config.https),
+                    addresses=addresses,
+                    port=config.https.port,
+                )
+            )
+
+    def _interface_watch(self) -> InterfaceWatch:
+        return InterfaceWatch(
+            read=self._served_interfaces,
+            changed=self._serve,
+            current=self._interfaces,
+            clock=self._world.reactor,
+        )
+
+    def _serve(self, interfaces: Sequence[Interface]) -> None:
+        self._interfaces = tuple(interfaces)
+        if self.bsdp is not None:
+            self.bsdp.serve(self._interfaces_with("bsdp"))
+        if self.tftp is not None:
+            self.tftp.serve(self._interfaces_with("tftp"))
+
+    # The start.
+
+    def _require_images(self) -> None:
+        for share in self._config.images.shares:
+            if not share.path.is_dir():
+                raise StartError(
+                    f"image folder {share.path} does not exist;"
+                    " create it and put .nbi folders in it, or name another in [images]"
+                )
+
+    def _bind(self, part: Service) -> None:
+        config = self._config
+        known: dict[Service | None, tuple[str, str, int]] = {
+            self.tftp: ("TFTP", "UDP", config.tftp.port),
+            self.http: ("HTTP", "TCP", config.http.port),
+            self.https: ("HTTPS", "TCP", config.https.port),
+        }
+        try:
+            part.privilegedStartService()  # type: ignore[no-untyped-call]
+        except OSError as error:
+            service, kind, port = known[part]
+            raise bind_error(error, service, kind, port) from error
+
+    def _drop(self, identity: Identity) -> None:
+        directory = state_directory(self._config.state)
+        try:
+            hand_over(directory, identity)
+        except OSError as error:
+            raise StartError(f"{directory} cannot be given to {identity.user}: {error}") from error
+        become(identity)
+        self._log.info("Root is given up: now {user}", user=identity.user)
+
+    def _summary(self) -> str:
+        """What an operator wants to see first."""
+        config = self._config
+        ports = [
+            f"{name} {group.port}"
+            for name, group in (
+                ("BSDP", config.bsdp),
+                ("TFTP", config.tftp),
+                ("HTTP", config.http),
+                ("HTTPS", config.https),
+            )
+            if group.enabled
+        ]
+        addresses = [f"{a.ip} [{one.name}]" for one in self._interfaces for a in one.addresses]
+        count = len(self.booter.snapshot.bundles)
+        images = "1 image" if count == 1 else f"{count} images"
+        return (
+            f"netbootd {__version__} is ready: {', '.join(ports)} on {', '.join(addresses)};"
+            f" {images}, {self.bindings.count} machines known"
+        )
+
+
+def web_limits(settings: HttpSettings) -> Limits:
+    """The bounds of one connection."""
+    return Limits(
+        idle_timeout=settings.idle_timeout,
+        request_timeout=settings.request_timeout,
+        stall_timeout=settings.stall_timeout,
+        max_request=settings.max_request,
+    )
+
+
+def _credentials(settings: HttpsSettings) -> CertificateOptions:
+    """Raises StartError."""
+    assert settings.certificate is not None  # noqa: S101 - the configuration has been checked
+    assert settings.key is not None  # noqa: S101 - likewise
+    try:
+        return load_credentials(settings.certificate, settings.key, settings.minimum_version)
+    except CredentialsError as error:
+        raise StartError(f"[https] {error}") from error
+
+
+def _publication(config: Config) -> Publication:
+    nfs = config.nfs
+    export = None if nfs.export is None else NfsExport(path=nfs.export, server=nfs.server)
+    return Publication(http_port=config.http.port if config.http.enabled else None, nfs=export)
+
+
+def _nothing_to_serve(interfaces: Sequence[Interface]) -> str:
+    found = ", ".join(f"{a.ip} [{one.name}]" for one in interfaces for a in one.addresses)
+    return (
+        f"no address to serve on: this machine has {found or 'none'}, and [network] allows none of"
+        " them; name its network in network.addresses, or bring the interface up"
+    )
