@@ -74,7 +74,10 @@ class RootImageReader:
             raise BootFailed(STAGE, f"HEAD {url} was answered {response.code}")
         if response.headers.getRawHeaders("Accept-Ranges") != ["bytes"]:
             raise BootFailed(STAGE, f"{url} does not offer byte ranges")
-        return int(response.length)
+        told = response.headers.getRawHeaders("Content-Length") or [""]
+        if not told[0].isdecimal():
+            raise BootFailed(STAGE, f"HEAD {url} does not tell the length")
+        return int(told[0])
 
     async def _connect(self, url: str) -> IResponse:
         for attempt in range(1, CONNECT_ATTEMPTS + 1):
