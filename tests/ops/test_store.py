@@ -2,46 +2,23 @@
 
 from __future__ import annotations
 
-import queue
 import random
 import subprocess
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorFromThreads
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
 
 from ops.counter import Counters
 from ops.database import Database, StoreError
 from ops.store import BATCH, Store, StoreClosed, StoreFull
 from tests.ops.facts import ADD, ALL, SCHEMA, run
+from tests.ops.mailbox import Mailbox
 
 ROUNDS = 12
 """Kills. Each costs the start of a process, 0.3 s."""
-
-
-@implementer(IReactorFromThreads)
-class Mailbox:
-    """The reactor thread's queue of calls, emptied by hand."""
-
-    def __init__(self) -> None:
-        self._calls: queue.SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...]]]
-        self._calls = queue.SimpleQueue()
-        self.handled = 0
-
-    def callFromThread(self, callable: Callable[..., Any], *args: Any) -> None:
-        self._calls.put((callable, args))
-
-    def until(self, *deferreds: Deferred[None]) -> None:
-        """Run what threads asked for, until all of `deferreds` have fired."""
-        while not all(deferred.called for deferred in deferreds):
-            call, args = self._calls.get(timeout=30)
-            self.handled += 1
-            call(*args)
 
 
 class Gate(Database):
