@@ -38,6 +38,7 @@ from protocols.dhcp.message import (
 from protocols.dhcp.option import END, read_options, write_options
 from protocols.errors import DecodeError, EncodeError
 
+OPS: Final = (BOOTREQUEST, BOOTREPLY)
 HEADER: Final = struct.Struct("!BBBBIHH4s4s4s4s16s64s128s")
 COOKIE: Final = bytes((99, 130, 83, 99))
 
@@ -79,7 +80,7 @@ def split_header(data: bytes) -> tuple[bytes, bytes]:
         raise DecodeError("message", len(data), f"ends before its {OPTIONS_OFFSET} fixed bytes")
     if not data.startswith(COOKIE, HEADER.size):
         raise DecodeError("magic cookie", HEADER.size, f"is {data[236:240].hex()}, not 63825363")
-    if data[OP] not in (BOOTREQUEST, BOOTREPLY):
+    if data[OP] not in OPS:
         raise DecodeError("op", OP, f"is {data[OP]}, neither request (1) nor reply (2)")
     if data[HLEN] > CHADDR_SIZE:
         raise DecodeError("hlen", HLEN, f"is {data[HLEN]}, chaddr has {CHADDR_SIZE} bytes")
@@ -128,6 +129,11 @@ def encode(message: DhcpMessage, *, minimum: int = MINIMUM_SIZE) -> bytes:
     A decoded message is written as it was read, however short. Raises EncodeError for numbers that
     do not fit their field, for options that cannot be written, and beyond 65507 bytes.
     """
+    if message.op not in OPS or message.hlen > CHADDR_SIZE:
+        raise EncodeError(f"op {message.op} or hlen {message.hlen} is out of range")
+    tail = message.tail
+    if tail and tail[0] != END:
+        raise EncodeError("the tail does not begin with the end option")
     try:
         header = HEADER.pack(
             message.op,
@@ -147,11 +153,8 @@ def encode(message: DhcpMessage, *, minimum: int = MINIMUM_SIZE) -> bytes:
         )
     except struct.error as error:
         raise EncodeError(f"a header field is out of range: {error}") from None
-    written = write_options(message.options)
-    if message.tail is None:
-        data = b"".join((header, COOKIE, written, bytes((END,)))).ljust(minimum, b"\0")
-    else:
-        data = b"".join((header, COOKIE, written, message.tail))
+    written = header + COOKIE + write_options(message.options)
+    data = (written + b"\xff").ljust(minimum, b"\0") if tail is None else written + tail
     if len(data) > MAXIMUM_SIZE:
         raise EncodeError(f"{len(data)} bytes do not fit a datagram")
     return data

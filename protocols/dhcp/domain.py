@@ -4,8 +4,9 @@ A name is a row of labels, each behind its length, closed by an empty label or b
 labels that came before. It must never follow a pointer forwards: what a pointer may name are labels
 of names already complete, so there is nothing to loop.
 
-Bounds: a name has at most 255 bytes (RFC 1035 §2.3.4) and takes at least two; what a datagram of
-64 KiB can hold unfolds to 32,768 names of 255 bytes, 8 MiB for a moment.
+Bounds: a name has at most 255 bytes (RFC 1035 §2.3.4) and takes at least two, so a value of 4080
+bytes (`layout.VALUE_LIMIT`) unfolds to 510 KiB at most, and pointers, which reach 16 KiB, reach all
+of it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,6 @@ from construct import (
 LABEL_LIMIT: Final = 63
 NAME_LIMIT: Final = 255
 POINTER: Final = 0b11
-POINTER_LIMIT: Final = 0x4000
 
 LABEL: Final = Struct(
     "at" / Tell,
@@ -81,8 +81,7 @@ def _labels(names: tuple[str, ...], _context: Any) -> list[dict[str, Any]]:
             raise ValidationError(f"{name!r} has an empty or overlong label")
         _text(list(rest))
         while rest and rest not in known:
-            if at < POINTER_LIMIT:
-                known[rest] = at
+            known[rest] = at
             labels.append({"head": len(rest[0]), "text": rest[0]})
             at += 1 + len(rest[0])
             rest = rest[1:]

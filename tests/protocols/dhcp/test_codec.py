@@ -130,12 +130,26 @@ class TestEncode:
 
     @pytest.mark.parametrize(
         "change",
-        [{"op": 256}, {"hlen": -1}, {"xid": 1 << 32}, {"secs": 1 << 16}, {"flags": -1}],
+        [
+            {"op": 0},
+            {"op": 3},
+            {"hlen": 17},
+            {"hlen": -1},
+            {"htype": 256},
+            {"xid": 1 << 32},
+            {"secs": 1 << 16},
+            {"flags": -1},
+        ],
     )
     def test_number_out_of_range(self, change: dict[str, int]) -> None:
         """A number that its field cannot hold is refused."""
         with pytest.raises(EncodeError, match="out of range"):
             encode(replace(MESSAGE, **change))
+
+    def test_tail_without_end_option(self) -> None:
+        """A tail that would be read as options is refused."""
+        with pytest.raises(EncodeError, match="end option"):
+            encode(replace(MESSAGE, tail=b"\0\xff"))
 
     def test_message_beyond_a_datagram(self) -> None:
         """A message that no UDP datagram can carry is refused."""

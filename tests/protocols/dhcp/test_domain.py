@@ -87,13 +87,3 @@ class TestEncode:
         """Empty and overlong labels, overlong names and an empty list are refused."""
         with pytest.raises(EncodeError, match="domain search"):
             DOMAIN_SEARCH.encode(names)
-
-    def test_names_beyond_the_reach_of_pointers(self) -> None:
-        """A label beyond 16 KiB cannot be pointed at and is written out each time."""
-        far = tuple(f"{number:060}.x{number}" for number in range(300))
-        names = (*far, "far.away", "far.away")
-
-        wire = DOMAIN_SEARCH.encode(names)
-
-        assert DOMAIN_SEARCH.decode(wire) == names
-        assert wire.endswith(b"\x03far\x04away\x00" * 2)

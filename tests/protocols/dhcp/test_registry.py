@@ -280,6 +280,32 @@ def test_value_that_the_option_cannot_say(kind: OptionType[Any], value: Any) -> 
         kind.encode(value)
 
 
+class TestLongValues:
+    """Values of several instances are read and written up to a bound."""
+
+    def test_at_the_limit(self) -> None:
+        """Sixteen full instances are a value."""
+        routers = (A1,) * 1020
+
+        assert r.ROUTER.decode(r.ROUTER.encode(routers)) == routers
+
+    def test_beyond_the_limit(self) -> None:
+        """What a peer can join from more instances is refused before it is unfolded."""
+        with pytest.raises(DecodeError, match="4084 bytes, more than 4080"):
+            r.ROUTER.decode(bytes(4084))
+        with pytest.raises(EncodeError, match="4084 bytes, more than 4080"):
+            r.ROUTER.encode((A1,) * 1021)
+
+    def test_largest_forged_search_list(self) -> None:
+        """Pointers unfold to no more than a name of 255 bytes for each two bytes."""
+        name = (b"\x3f" + b"a" * 63) * 3 + b"\x3d" + b"b" * 61 + b"\0"
+
+        names = r.DOMAIN_SEARCH.decode(name + b"\xc0\0" * ((4080 - len(name)) // 2))
+
+        assert len(names) == 1 + 1912
+        assert {len(found) for found in names} == {253}
+
+
 class TestText:
     def test_trailing_nuls(self) -> None:
         """Trailing NULs do not belong to a text; dnsmasq sends them (captures `ovmf-*`)."""
