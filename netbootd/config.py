@@ -132,9 +132,9 @@ class BsdpSettings(Struct, frozen=True, kw_only=True):
     sees a unicast is the system's choice."""
     server_name: Annotated[str | None, Meta(examples=["boot.example.com"], max_length=63)] = None
     """Our host name in replies. Default: the name of this computer."""
-    priority: Priority = 32768
-    """Where several servers offer an image, the highest priority wins. The number of machines that
-    selected an image here is taken off it, as Apple's server does, so that load spreads."""
+    priority: Literal["auto"] | Priority = "auto"
+    """Where several servers offer an image, the highest priority wins. "auto" is Apple's rule:
+    32768 minus the number of machines that selected an image here, so that load spreads."""
     machine_name_format: MachineNameFormat = "NetBoot%03d"
     """Computer name of a network-booted Mac; its number takes the place of %d."""
     shadow_mount_path: Annotated[
