@@ -100,7 +100,7 @@ def import_bundle_thd(source: Path, root: Path, *, progress: Progress | None = N
             try:
                 descriptor = open_beneath(bundle.directory, real)
             except OSError as error:
-                raise unreadable(folder / relative, error) from error
+                raise unreadable(source / real, error) from error
             with os.fdopen(descriptor, "rb") as file:
                 for size in _written(folder / relative, file):
                     done += size

@@ -15,7 +15,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from images.beneath import open_beneath
-from images.errors import BundleError, shown
+from images.errors import BundleError, HostUnknown, shown
 from images.info import FILE_NAME, INFO_FIELDS, MAX_BYTES, ImageInfo, ImageType, parse_info
 from images.name import objection
 from images.root_path import (
@@ -170,7 +170,7 @@ def _root(tree: Tree, info: ImageInfo, lookup: Lookup) -> tuple[str | None, str 
     try:
         indirect = parse(text, lookup)
     except OSError as error:
-        raise BundleError(
+        raise HostUnknown(
             tree.path / FILE_NAME,
             f"the host in RootPath {text[:200]!r} is unknown: {error}",
             "write its IPv4 address, since a booting Mac resolves no names",

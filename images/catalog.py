@@ -6,7 +6,8 @@ stat per file and returns the snapshot that it returned last.
 A folder that appears or changes is read when two scans in a row saw it the same, so that one that
 is half copied is never half published: until then a new one is listed as an error ("still being
 copied"), a published one stays as it was, and one whose root image grows is withdrawn. Only the
-first scan of all takes every folder as it stands.
+first scan of all takes every folder as it stands. A host name in a RootPath that cannot be looked
+up is tried again on every scan, since nothing on disk changes when the name server comes back.
 
 Must never change a snapshot once made: transfers and conversations hold on to old ones.
 """
@@ -20,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from images.bundle import DEFAULT_SHARE, SUFFIX, Bundle, bundle_from_thd
-from images.errors import BundleError, shown
+from images.errors import BundleError, HostUnknown, shown
 from images.root_path import Lookup, no_lookup
 from images.tree import Tree, survey_thd, unreadable
 
@@ -97,11 +98,8 @@ class Catalog:
             for path in paths:
                 key = root, path
                 readings[key] = self._reading_thd(survey_thd(path), root, self._readings.get(key))
-        is_same = [reading.result for reading in readings.values()] == [
-            reading.result for reading in self._readings.values()
-        ]
-        self._readings = readings
-        if self._snapshot.generation == 0 or not is_same:
+        before, self._readings = self._readings, readings
+        if self._snapshot.generation == 0 or _told(readings) != _told(before):
             self._snapshot = _snapshot(readings, self._snapshot.generation + 1)
         return self._snapshot
 
@@ -117,8 +115,16 @@ class Catalog:
             return old
         try:
             return _Reading(tree, bundle_from_thd(tree, root.share, lookup=self._lookup), True)
+        except HostUnknown as error:
+            return _Reading(tree, error, False)
         except BundleError as error:
             return _Reading(tree, error, True)
+
+
+def _told(readings: Mapping[tuple[Root, Path], _Reading]) -> list[Bundle | str]:
+    """What of the readings shows in a snapshot, comparable."""
+    results = [reading.result for reading in readings.values()]
+    return [str(result) if isinstance(result, BundleError) else result for result in results]
 
 
 def _bundle_paths(root: Path) -> list[Path]:

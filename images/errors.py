@@ -23,6 +23,10 @@ class BundleError(Exception):
         return f"{shown(self.path)}: {self.why}; {self.remedy}"
 
 
+class HostUnknown(BundleError):
+    """The same for a host name that could not be looked up: nothing in the folder has to change."""
+
+
 def shown(path: Path | str) -> str:
     r"""The path as text that any terminal and log can carry: bytes outside UTF-8 become `\xNN`."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
