@@ -1,0 +1,135 @@
+"""Replies by splicing are the replies of the full path."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import replace
+from ipaddress import IPv4Address
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from protocols.bsdp import vendor
+from protocols.bsdp.outcome import Binding, Reply
+from protocols.bsdp.request import BsdpRequest, request_from
+from protocols.bsdp.server import respond
+from protocols.bsdp.template import ReplyTemplate, memo_key
+from protocols.dhcp.codec import decode, encode
+from protocols.dhcp.option import RawOption
+from tests.protocols.bsdp.ask import (
+    DISCOVER_REQUEST,
+    FILTER_DIAGNOSTICS,
+    HERE,
+    LIST,
+    SELECT,
+    VERSION,
+    datagram,
+    image,
+)
+from tests.protocols.bsdp.site import CLIENT, IDENTITY, MAIN, NOWHERE
+
+IMAGES = [each.offered for each in MAIN]
+BOUND = Binding(image_id=IMAGES[5].image_id, number=1, machine_name="NetBoot001")
+
+ASKED = st.sampled_from(
+    [
+        datagram(LIST, VERSION),
+        datagram(LIST, VERSION, FILTER_DIAGNOSTICS, vendor.REPLY_PORT.sub_option(993)),
+        datagram(LIST, vendor.VERSION.sub_option(0x0100)),
+        datagram(LIST, VERSION, options=(RawOption(57, b"\x05\xdc"), RawOption(82, b"\1\1x"))),
+        datagram(SELECT, VERSION, HERE, image(0x8100ABCD)),
+        datagram(SELECT, VERSION, HERE, image(0x810003E9)),
+        datagram(LIST, VERSION, sname=b"srv.test", file=b"ignored"),
+    ]
+)
+HEADERS = st.binary(min_size=28, max_size=28)
+
+
+def full(data: bytes, binding: Binding | None) -> bytes | None:
+    """The reply by decoding, deciding and encoding."""
+    request = request_from(decode(data), NOWHERE)
+    assert isinstance(request, BsdpRequest)
+    outcome = respond(
+        request, images=IMAGES, server=IDENTITY, binding=binding, known_clients=1, next_number=2
+    )
+    return encode(outcome.message) if isinstance(outcome, Reply) else None
+
+
+def with_header(data: bytes, header: bytes) -> bytes:
+    """`data` with another xid, secs, flags, ciaddr, yiaddr, giaddr and hops."""
+    fields = bytearray(data)
+    for at in (*range(3, 20), *range(24, 28)):
+        fields[at] = header[at]
+    return bytes(fields)
+
+
+@given(ASKED, HEADERS, HEADERS, st.binary(min_size=6, max_size=6), st.sampled_from([None, BOUND]))
+def test_splicing_is_the_full_path(
+    asked: bytes, one: bytes, other: bytes, mac: bytes, binding: Binding | None
+) -> None:
+    """Whatever the header fields that vary, a template gives the bytes that `respond` gives."""
+    asked = asked[:28] + mac + asked[34:]
+    first, second = with_header(asked, one), with_header(asked, other)
+    assume(memo_key(first) is not None)
+    assume(memo_key(second) is not None)
+    answer = full(first, binding)
+    assert answer is not None
+
+    spliced = ReplyTemplate(answer).splice(second)
+
+    assert memo_key(first) == memo_key(second)
+    assert spliced == full(second, binding)
+
+
+def test_key_holds_all_that_an_answer_depends_on() -> None:
+    """Another machine, name, file or option is another key."""
+    asked = datagram(LIST, VERSION)
+    others = [
+        datagram(LIST, VERSION, chaddr=b"\x02\xbb\xcc\xdd\xee\x02"),
+        datagram(LIST, VERSION, sname=b"other"),
+        datagram(LIST, VERSION, file=b"file"),
+        datagram(LIST, VERSION, FILTER_DIAGNOSTICS),
+    ]
+
+    assert len({memo_key(data) for data in [asked, *others]}) == 5
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        datagram(LIST, VERSION, op=2),
+        datagram(LIST, VERSION, htype=6),
+        datagram(LIST, VERSION, hlen=8),
+        datagram(LIST, VERSION, ciaddr=NOWHERE),
+        datagram(LIST, VERSION, ciaddr=IPv4Address("224.0.0.1")),
+        datagram(LIST, VERSION, siaddr=CLIENT),
+        encode(DISCOVER_REQUEST),
+        b"",
+        b"\x01\x01\x06",
+    ],
+)
+def test_no_key_where_an_answer_depends_on_more(data: bytes) -> None:
+    """Replies, other hardware, siaddr, and what is answered at its source are not remembered."""
+    assert memo_key(data) is None
+
+
+def test_splicing_ignores_what_the_full_path_ignores() -> None:
+    """secs and hops count up while a machine retries; the reply stays the same."""
+    first = datagram(LIST, VERSION)
+    retry = datagram(LIST, VERSION, secs=12, hops=1)
+    answer = full(first, None)
+    assert answer is not None
+
+    assert ReplyTemplate(answer).splice(retry) == answer
+
+
+def test_splice_keeps_the_server_of_the_template() -> None:
+    """siaddr and option 54 belong to the identity with which the reply was made."""
+    answer = full(datagram(LIST, VERSION), None)
+    assert answer is not None
+
+    spliced = ReplyTemplate(answer).splice(datagram(LIST, VERSION, xid=7))
+
+    assert struct.unpack_from("!I", spliced, 4) == (7,)
+    assert decode(spliced) == replace(decode(answer), xid=7)
