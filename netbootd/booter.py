@@ -40,13 +40,8 @@ class Asker:
 class Booter(Protocol):
     """What BSDP, TFTP and HTTP ask."""
 
-    @property
-    def generation(self) -> int:
-        """Changes whenever an answer may have changed."""
-
-    @property
-    def depends_on_mac(self) -> bool:
-        """Whether two machines of one model may get different answers."""
+    generation: int
+    """Changes whenever an answer may have changed."""
 
     def offered_images(self, asker: Asker) -> tuple[OfferedImage, ...]:
         """The images this machine may boot, in list order: the first is its default."""
@@ -87,14 +82,6 @@ class CatalogBooter:
 
     # What asks.
 
-    @property
-    def generation(self) -> int:
-        return self.snapshot.generation
-
-    @property
-    def depends_on_mac(self) -> bool:
-        return self._depends_on_mac
-
     def offered_images(self, asker: Asker) -> tuple[OfferedImage, ...]:
         key = self._key(asker)
         images = self._remembered.get(key)
@@ -124,6 +111,7 @@ class CatalogBooter:
 
     def _publish(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
+        self.generation = snapshot.generation
         self._remembered.clear()
         self._bundles = tuple(
             bundle

@@ -137,7 +137,8 @@ class Daemon(ProcessProtocol):
                 self.ready.callback(None)
 
     def processEnded(self, reason: Failure) -> None:
-        status = 0 if reason.check(ProcessDone) else getattr(reason.value, "exitCode", None)
+        ended_well = isinstance(reason.value, ProcessDone)
+        status = 0 if ended_well else getattr(reason.value, "exitCode", None)
         if not self.ready.called:
             self.ready.errback(BootFailed("daemon", f"it ended: {self.last_words()}"))
         self.ended.callback(1 if status is None else status)
