@@ -16,10 +16,6 @@ from protocols.dhcp.message import (
     DhcpMessage,
 )
 from protocols.dhcp.option import RawOption
-from protocols.dhcp.registry import MESSAGE_TYPE
-from protocols.dhcp.value import MessageType
-
-NAK = MESSAGE_TYPE.of(MessageType.NAK)
 
 
 def reply_to(
@@ -35,13 +31,14 @@ def reply_to(
     """The reply to `request` that carries `options`, in their order.
 
     Copied: htype, hlen, xid, flags, giaddr, chaddr; hops and secs are 0. Option 82 of the request
-    is repeated verbatim behind all others (RFC 3046 §2.2), and only then. A NAK for a relayed
-    request gets the broadcast flag, for its client may have no address on that subnet (RFC 2131
-    §4.3.2). Raises EncodeError for `sname` and `file` that do not fit their 64 and 128 bytes.
+    is repeated verbatim behind all others (RFC 3046 §2.2), and only then. A reply without any
+    address of the client gets the broadcast flag where a relay is to deliver it: a NAK (RFC 2131
+    §4.3.2), a BSDP OFFER. ISC dhcrelay would send it to 0.0.0.0. Raises EncodeError for `sname` and
+    `file` that do not fit their 64 and 128 bytes.
     """
     answered = tuple(options)
     flags = request.flags
-    if NAK in answered and request.giaddr != NO_ADDRESS:
+    if request.giaddr != NO_ADDRESS and ciaddr == yiaddr == NO_ADDRESS:
         flags |= BROADCAST_FLAG
     echoed = request.instances(RELAY_AGENT_INFORMATION)
     return DhcpMessage(

@@ -15,7 +15,6 @@ from protocols.dhcp.value import MessageType
 from protocols.errors import EncodeError
 
 ACK = MESSAGE_TYPE.of(MessageType.ACK)
-NAK = MESSAGE_TYPE.of(MessageType.NAK)
 SERVER = IPv4Address("10.0.0.1")
 REQUEST = DhcpMessage(
     op=1,
@@ -95,18 +94,21 @@ def test_no_relay_agent_information_without_a_relay() -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "giaddr", "flags"),
+    ("giaddr", "reply", "flags"),
     [
-        (NAK, "10.0.1.1", 0x8001),
-        (NAK, "0.0.0.0", 0x0001),
-        (ACK, "10.0.1.1", 0x0001),
+        ("10.0.1.1", {}, 0x8001),
+        ("10.0.1.1", {"ciaddr": IPv4Address("10.0.1.50")}, 0x0001),
+        ("10.0.1.1", {"yiaddr": IPv4Address("10.0.1.51")}, 0x0001),
+        ("0.0.0.0", {}, 0x0001),
     ],
 )
-def test_relayed_nak_asks_for_broadcast(option: RawOption, giaddr: str, flags: int) -> None:
-    """The relay must broadcast a NAK, which RFC 2131 §4.3.2 asks of the server."""
+def test_relayed_reply_without_address_asks_for_broadcast(
+    giaddr: str, reply: dict[str, IPv4Address], flags: int
+) -> None:
+    """A relay must broadcast what names no address of the client: a NAK, a BSDP OFFER."""
     request = DhcpMessage(op=1, flags=0x0001, giaddr=IPv4Address(giaddr))
 
-    assert reply_to(request, [option]).flags == flags
+    assert reply_to(request, [ACK], **reply).flags == flags
 
 
 def test_name_that_does_not_fit() -> None:
