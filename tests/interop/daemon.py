@@ -8,7 +8,7 @@ from pathlib import Path
 from .lab import Host, Process
 
 TWISTD = str(Path(sys.executable).with_name("twistd"))
-READY = r"ready"
+READY = "is ready: "
 
 
 class Daemon:

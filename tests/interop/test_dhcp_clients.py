@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.interop.bundle import Bundle
+from tests.interop.capture import Capture
 from tests.interop.client import MAC_CLASS, dhclient, udhcpc
 from tests.interop.conftest import Lan
 from tests.interop.daemon import Daemon
@@ -17,7 +18,7 @@ FROM_US = "udp.srcport == 67 && ip.src == 10.77.0.1"
 BSDP_DISCOVER = "0x2b:020201010c022000"  # udhcpc's spelling: version 1.1, message size 8192
 
 
-def start_dnsmasq(lan: Lan) -> Host:
+def start_dnsmasq(lan: Lan) -> Process:
     """A DHCP server, and nothing else, on a host of its own."""
     host = lan.lab.host("dnsmasq")
     interface = host.plug(lan.switch, "10.77.0.2/24")
@@ -30,11 +31,11 @@ def start_dnsmasq(lan: Lan) -> Host:
             "--conf-file=/dev/null",
         ),
         *(f"--interface={interface}", "--bind-interfaces", "--user=root", "--pid-file="),
-        *("--dhcp-range=10.77.0.100,10.77.0.150,1h", "--dhcp-authoritative"),
+        *("--dhcp-range=10.77.0.100,10.77.0.150,1h", "--dhcp-authoritative", "--no-ping"),
         *("--log-dhcp", "--dhcp-leasefile=/dev/null", "--dhcp-option=3,10.77.0.254"),
     )
     process.wait_for("DHCP, sockets bound exclusively")
-    return host
+    return process
 
 
 def second_client(lan: Lan) -> tuple[Host, str]:
@@ -108,12 +109,12 @@ def test_mac_that_boots_beside_a_dhcp_server(
     lan: Lan, daemon: Daemon, sierra: Bundle, mac: Mac
 ) -> None:
     """A machine that selected gets both: an address from dnsmasq, and our OFFER with its image."""
-    start_dnsmasq(lan)
+    dnsmasq = start_dnsmasq(lan)
     mac.ask(mac.selection(lan.address, sierra.image_id))
-    capture = lan.capture()
+    capture = Capture(lan.client, lan.client_interface)
 
-    mac.send(mac.discovery())
-    mac.list()
+    mac.ask(mac.discovery())
+    dnsmasq.wait_for("DHCPOFFER.* 52:54:00:77:00:50")
 
     offers = capture.packets("dhcp.option.dhcp == 2")
     by_server = {offer.one("ip.src"): offer for offer in offers}

@@ -29,10 +29,11 @@ def test_selection_survives_a_kill(lan: Lan, daemon: Daemon, sierra: Bundle, mac
 
 
 def test_asked_to_end(lan: Lan, daemon: Daemon, mac: Mac) -> None:
-    """On SIGTERM the daemon ends by itself, with status 0, and without a word of complaint."""
+    """On SIGTERM the daemon ends in order, and tells its parent that the signal was the reason."""
     mac.list()
 
-    assert daemon.stop() == 0
+    assert daemon.stop() == -signal.SIGTERM  # twistd ends itself by the signal it was sent.
 
     assert daemon.process is not None
+    assert "netbootd has stopped" in daemon.process.output()
     assert "Traceback" not in daemon.process.output()

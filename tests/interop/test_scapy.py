@@ -61,7 +61,7 @@ def test_selection_of_another_server_forgets(
 
     mac.assert_silence(mac.selection("10.77.0.9", sierra.image_id))
 
-    assert mac.list().sub(8) is None
+    wait_until(lambda: mac.list().sub(8) is None)
     mac.assert_silence(mac.discovery())
 
 
