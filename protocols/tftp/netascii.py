@@ -96,12 +96,12 @@ class TextBlocks:
             self._rest.clear()
             self._ended = True
 
-    def take(self, block: int) -> bytes | None:
-        """A block by number, from 1; None past the last one. Blocks before `release` are gone."""
+    def take(self, block: int) -> bytes:
+        """A block by number, from 1. `StateError`: it was released, or lies past the last one."""
         at = block - self._first
-        if at < 0:
-            raise StateError(f"block {block} was released")
-        return self._blocks[at] if at < len(self._blocks) else None
+        if not 0 <= at < len(self._blocks):
+            raise StateError(f"block {block} is not at hand")
+        return self._blocks[at]
 
     def release(self, block: int) -> None:
         """Forget all before `block`."""
