@@ -17,6 +17,7 @@ from netbootd import config
 from netbootd.check import check
 from netbootd.service import BootService, World
 from netbootd.start import StartError
+from ops import log
 from ops.config import ConfigError
 
 
@@ -34,13 +35,18 @@ class Options(usage.Options):
     optFlags: ClassVar = [["check", None, "Check configuration, images and ports; start nothing."]]
 
     def postOptions(self) -> None:
-        """Raises SystemExit with the result where only a check is asked for."""
+        """Read the configuration, so that logging begins as it says.
+
+        Raises SystemExit where only a check is asked for, or the configuration is wrong.
+        """
+        file = None if self["config"] is None else Path(self["config"])
         if self["check"]:
-            raise SystemExit(check(_file(self)))
-
-
-def _file(options: Options) -> Path | None:
-    return None if options["config"] is None else Path(options["config"])
+            raise SystemExit(check(file))
+        try:
+            self.settings = config.load(file)
+        except ConfigError as error:
+            raise _exit(error) from error
+        log.use(self.parent, self.settings.log.format, self.settings.log.level)
 
 
 class _Told(BootService):
@@ -70,8 +76,8 @@ def makeService(options: Options) -> BootService:
     in_background = parent is not None and parent.get("nodaemon") in (0, False)
     kind = BootService if in_background else _Told
     try:
-        return kind(config.load(_file(options)), World(reactor=reactor))
-    except (ConfigError, StartError) as error:
+        return kind(options.settings, World(reactor=reactor))
+    except StartError as error:
         raise _exit(error) from error
 
 
