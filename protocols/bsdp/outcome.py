@@ -118,5 +118,13 @@ class Reply:
     """Why FAILED."""
     detail: str = ""
 
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether it may be remembered and given again (`protocols.bsdp.template`).
+
+        A SELECT has an effect, which must not happen once only; an OFFER does not echo ciaddr.
+        """
+        return self.kind in (ReplyKind.LIST, ReplyKind.FAILED)
+
 
 Outcome = Reply | Silence

@@ -8,11 +8,10 @@ and all options. What remains of the header is the same for every datagram that 
 htype, hlen, siaddr), is ignored (hops, secs, yiaddr), or varies and is spliced (xid, flags, ciaddr,
 giaddr).
 
-`ReplyTemplate` holds one reply; `splice` gives it to another datagram with the same key. That is
-what `respond` gives, byte for byte, as long as the other arguments of `respond` are the same: drop
-what is remembered when the images, the server's identity or the number of known clients change, and
-what has a machine's key when its binding does. A reply with an effect (SELECT) must not be
-remembered, or its effect would happen once only.
+`ReplyTemplate` holds one reply that `is_repeatable`; `splice` gives it to another datagram with the
+same key. That is what `respond` gives, byte for byte, as long as the other arguments of `respond`
+are the same: drop what is remembered when the images, the server's identity or the number of known
+clients change, and what has a machine's key when its binding does.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ def memo_key(request: bytes) -> bytes | None:
     """What an answer to `request` may be remembered by, or None if by nothing.
 
     None for all that is not an Ethernet request without siaddr, and where ciaddr is no host's: then
-    the answer depends on the source of the datagram too. A DISCOVER therefore never has a key.
+    the answer depends on the source of the datagram too. So a proper DISCOVER never has a key.
     """
     if (
         request[:3] != _ETHERNET_REQUEST
@@ -49,7 +48,7 @@ def memo_key(request: bytes) -> bytes | None:
 
 
 class ReplyTemplate:
-    """A reply to an INFORM, ready to be given to others with the same key."""
+    """A reply that `is_repeatable`, ready to be given to others with the same key."""
 
     __slots__ = ("_addresses", "_op", "_rest")
 

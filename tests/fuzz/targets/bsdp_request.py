@@ -68,5 +68,5 @@ def _check(data: bytes, request: BsdpRequest, reply: Reply) -> None:
     for field in vendor.FIELDS:
         options.value(field)
     assert isinstance(reply.effect, Bind) is (reply.kind is ReplyKind.SELECT)
-    if memo_key(data) is not None:
+    if reply.is_repeatable and memo_key(data) is not None:
         assert ReplyTemplate(payload).splice(data) == payload

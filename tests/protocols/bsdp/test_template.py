@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from protocols.bsdp import vendor
-from protocols.bsdp.outcome import Binding, Reply
+from protocols.bsdp.outcome import Binding, Reply, ReplyKind
 from protocols.bsdp.request import BsdpRequest, request_from
 from protocols.bsdp.server import respond
 from protocols.bsdp.template import ReplyTemplate, memo_key
@@ -26,6 +26,7 @@ from tests.protocols.bsdp.ask import (
     VERSION,
     datagram,
     image,
+    message,
 )
 from tests.protocols.bsdp.site import CLIENT, IDENTITY, MAIN, NOWHERE
 
@@ -39,21 +40,26 @@ ASKED = st.sampled_from(
         datagram(LIST, vendor.VERSION.sub_option(0x0100)),
         datagram(LIST, VERSION, options=(RawOption(57, b"\x05\xdc"), RawOption(82, b"\1\1x"))),
         datagram(SELECT, VERSION, HERE, image(0x8100ABCD)),
-        datagram(SELECT, VERSION, HERE, image(0x810003E9)),
         datagram(LIST, VERSION, sname=b"srv.test", file=b"ignored"),
     ]
 )
 HEADERS = st.binary(min_size=28, max_size=28)
 
 
-def full(data: bytes, binding: Binding | None) -> bytes | None:
-    """The reply by decoding, deciding and encoding."""
+def outcome(data: bytes, binding: Binding | None) -> Reply:
+    """The reply by decoding and deciding."""
     request = request_from(decode(data), NOWHERE)
     assert isinstance(request, BsdpRequest)
-    outcome = respond(
+    reply = respond(
         request, images=IMAGES, server=IDENTITY, binding=binding, known_clients=1, next_number=2
     )
-    return encode(outcome.message) if isinstance(outcome, Reply) else None
+    assert isinstance(reply, Reply)
+    return reply
+
+
+def full(data: bytes, binding: Binding | None) -> bytes:
+    """The bytes by the full path."""
+    return encode(outcome(data, binding).message)
 
 
 def with_header(data: bytes, header: bytes) -> bytes:
@@ -74,7 +80,6 @@ def test_splicing_is_the_full_path(
     assume(memo_key(first) is not None)
     assume(memo_key(second) is not None)
     answer = full(first, binding)
-    assert answer is not None
 
     spliced = ReplyTemplate(answer).splice(second)
 
@@ -119,7 +124,6 @@ def test_splicing_ignores_what_the_full_path_ignores() -> None:
     first = datagram(LIST, VERSION)
     retry = datagram(LIST, VERSION, secs=12, hops=1)
     answer = full(first, None)
-    assert answer is not None
 
     assert ReplyTemplate(answer).splice(retry) == answer
 
@@ -127,9 +131,23 @@ def test_splicing_ignores_what_the_full_path_ignores() -> None:
 def test_splice_keeps_the_server_of_the_template() -> None:
     """siaddr and option 54 belong to the identity with which the reply was made."""
     answer = full(datagram(LIST, VERSION), None)
-    assert answer is not None
 
     spliced = ReplyTemplate(answer).splice(datagram(LIST, VERSION, xid=7))
 
     assert struct.unpack_from("!I", spliced, 4) == (7,)
     assert decode(spliced) == replace(decode(answer), xid=7)
+
+
+def test_only_answers_without_effect_are_repeatable() -> None:
+    """A SELECT must be decided each time; an OFFER does not echo a DISCOVER's odd ciaddr."""
+    asked = {
+        ReplyKind.LIST: message(LIST, VERSION),
+        ReplyKind.FAILED: message(SELECT, VERSION, HERE, image(0x8100ABCD)),
+        ReplyKind.SELECT: message(SELECT, VERSION, HERE, image(0x810003E9)),
+        ReplyKind.OFFER: replace(DISCOVER_REQUEST, ciaddr=CLIENT),
+    }
+    outcomes = [outcome(encode(each), BOUND) for each in asked.values()]
+
+    assert [each.kind for each in outcomes] == list(asked)
+    assert [each.is_repeatable for each in outcomes] == [True, True, False, False]
+    assert outcomes[3].message.ciaddr == NOWHERE
