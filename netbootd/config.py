@@ -59,7 +59,7 @@ PRIVATE = tuple(
 class Share(Struct, frozen=True, kw_only=True):
     """A folder of .nbi bundles, published under one name."""
 
-    path: Annotated[Path, Meta(examples=["images"])]
+    path: Path
     """The folder. A relative path is taken from the folder of this file."""
     name: ShareName = "NetBootSP0"
     """Name in boot file paths and URLs; Apple's servers count theirs up. Must be unique."""
@@ -125,8 +125,6 @@ class BsdpSettings(Struct, frozen=True, kw_only=True):
     """Answer BSDP. Plain DHCP requests are never answered."""
     port: Port = 67
     """UDP port of the server."""
-    reply_port: Port = 68
-    """UDP port of clients that name none."""
     share_port: bool = False
     """Let a DHCP server on this computer have the port, too. Both see broadcasts; which of them
     sees a unicast is the system's choice."""
@@ -148,9 +146,9 @@ class BsdpSettings(Struct, frozen=True, kw_only=True):
     """Answer NetBoot 1.0 firmware (PowerPC Macs of 1999 and 2000), as far as it speaks BSDP."""
     unprivileged_reply_port: bool = False
     """Answer clients that ask for replies to a port above 1023, which BSDP forbids. For tests."""
-    allow: Annotated[tuple[MacAddress, ...], Meta(examples=[["00:16:cb:aa:bb:cc"]])] = ()
-    """If not empty, only these machines are answered."""
-    deny: Annotated[tuple[MacAddress, ...], Meta(examples=[["00:16:cb:aa:bb:cc"]])] = ()
+    allow: tuple[MacAddress, ...] = ()
+    """If not empty, only these machines are answered: ["00:16:cb:aa:bb:cc", "0:16:cb:a:b:c"]."""
+    deny: tuple[MacAddress, ...] = ()
     """These machines are never answered, even if `allow` has them."""
 
 
@@ -216,16 +214,15 @@ class HttpsSettings(Struct, frozen=True, kw_only=True):
 
 
 class NfsSettings(Struct, frozen=True, kw_only=True):
-    """An NFS server that exports the same folders. With it, images of type NFS can be offered."""
+    """An NFS server that exports the images, too. With it, images of type NFS can be offered."""
 
     server: Annotated[IPv4Address | None, Meta(examples=["192.168.1.20"])] = None
-    """Address of the NFS server; a Mac has no DNS when it mounts its root."""
+    """Address of the NFS server; a Mac has no DNS when it mounts its root. Default: this computer,
+    as the Mac reaches it."""
     export: Annotated[ExportPath | None, Meta(examples=["/exports/NetBoot"])] = None
-    """The exported path. Each share is the folder of that name below it."""
+    """The exported folder, which holds the .nbi folders."""
 
     def __post_init__(self) -> None:
-        if self.export is not None and self.server is None:
-            raise Invalid("server", "is missing", "name the address of the NFS server")
         if self.server is not None and self.export is None:
             raise Invalid("export", "is missing", "name the exported path")
 
@@ -268,6 +265,24 @@ class Config(Struct, frozen=True, kw_only=True):
     def on(self, interface: str) -> InterfaceSettings:
         """The settings of one interface, defaults where the file says nothing."""
         return self.interface.get(interface, InterfaceSettings())
+
+
+HEADING = """\
+netbootd.toml: every setting of netbootd, with its default.
+
+Delete what you do not change: a default may improve with a later version. Lines that begin with #
+and no space are examples for settings that are off or found out by default.
+
+Durations have a unit (500ms, 30s, 5m, 1h), and so have sizes (64 KiB, 1 MiB). Relative paths are
+taken from the folder of this file. `netbootctl check FILE` tells whether netbootd would start with
+it."""
+
+
+def example() -> str:
+    """The annotated example configuration."""
+    from ops.example import example  # the daemon itself never needs it
+
+    return example(Config, HEADING)
 
 
 def load(file: Path | None) -> Config:

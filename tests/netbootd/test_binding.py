@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
-from pathlib import Path
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -19,6 +18,7 @@ from ops.store import Store, StoreClosed
 from protocols.bsdp.class_id import ClassId
 from protocols.bsdp.image_id import BootImageId
 from protocols.bsdp.outcome import Bind, Binding
+from tests.ops.facts import temporary_folder
 from tests.ops.mailbox import Mailbox
 
 MAC = bytes.fromhex("a82066010203")
@@ -44,7 +44,7 @@ class BindingTests(SynchronousTestCase):
         self.reactor = Mailbox()
         self.counters = Counters()
         self.now = START
-        database = Database(Path(self.mktemp()) / "netbootd.db", SCHEMA)
+        database = Database(temporary_folder(self) / "netbootd.db", SCHEMA)
         self.store = Store(
             database, reactor=self.reactor, counters=self.counters, prefix="netbootd"
         )

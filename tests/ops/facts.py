@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import IO
+from unittest import TestCase
 
 from ops.database import Database, Schema
 
@@ -35,3 +38,10 @@ def run(script: str, *arguments: object, stdout: int | IO[bytes]) -> subprocess.
     command = [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     return subprocess.Popen(command, env=environment, stdout=stdout)
+
+
+def temporary_folder(case: TestCase) -> Path:
+    """A folder that goes when the test is over."""
+    folder = Path(mkdtemp())
+    case.addCleanup(shutil.rmtree, folder)
+    return folder

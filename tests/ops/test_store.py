@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from ops.counter import Counters
 from ops.database import Database, StoreError
 from ops.store import BATCH, Store, StoreClosed, StoreFull
-from tests.ops.facts import ADD, ALL, SCHEMA, run
+from tests.ops.facts import ADD, ALL, SCHEMA, run, temporary_folder
 from tests.ops.mailbox import Mailbox
 
 ROUNDS = 12
@@ -37,7 +37,7 @@ class Gate(Database):
 
 class StoreTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.path = Path(self.mktemp()) / "facts.db"
+        self.path = temporary_folder(self) / "facts.db"
         self.reactor = Mailbox()
         self.counters = Counters()
         self.database = Gate(self.path)

@@ -1,0 +1,167 @@
+"""`netbootctl`: what an operator types. Commands import what they need when they run, so that
+help and completion are quick."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
+
+import click
+
+from netbootd import __version__
+from ops.cli import ExitCode, Failed, Root
+from ops.setting import MacAddress
+
+
+@click.group("netbootctl", cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def main() -> None:
+    """Netboot Macs from any server."""
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.pass_context
+def check(ctx: click.Context, file: Path | None) -> None:
+    """Check the configuration FILE, its images and ports. Starts nothing.
+
+    Without FILE, what netbootd does by default is checked.
+    """
+    from netbootd.check import check
+
+    ctx.exit(check(file))
+
+
+@main.group()
+def config() -> None:
+    """Configuration files."""
+
+
+@config.command()
+def example() -> None:
+    """Print an annotated configuration file with every setting and its default."""
+    from netbootd.config import example
+
+    click.echo(example(), nl=False)
+
+
+@main.command()
+@click.pass_context
+def demo(ctx: click.Context) -> None:
+    """Boot a simulated Mac from a real daemon and a sample image, all on this computer.
+
+    Needs no privilege, uses the loopback interface only and leaves nothing behind.
+    """
+    import tempfile
+    from random import Random
+
+    from netbootd.demo import demo
+    from netbootd.simulate.run import show
+
+    with tempfile.TemporaryDirectory(prefix="netbootd-demo-") as folder:
+        booted = show(
+            f"netbootd {__version__}: a simulated Mac netboots from this computer",
+            lambda reactor, watcher: demo(reactor, Path(folder), watcher, Random(1)),  # noqa: S311
+        )
+    ctx.exit(ExitCode.OK if booted else ExitCode.FAILED)
+
+
+@main.group()
+def simulate() -> None:
+    """Machines in software that boot from a server, to see that it works."""
+
+
+@simulate.command()
+@click.option(
+    "--server",
+    default="255.255.255.255",
+    show_default=True,
+    metavar="ADDRESS",
+    help="Server to ask; the default asks all on the link, as firmware does.",
+)
+@click.option(
+    "--address",
+    metavar="ADDRESS",
+    help="Our own IPv4 address. Default: the one from which the server is reached.",
+)
+@click.option("--mac", default="a8:20:66:01:02:03", show_default=True, help="Hardware address.")
+@click.option("--model", default="iMac14,2", show_default=True, help="Model identifier.")
+@click.option("--arch", default="i386", show_default=True, help="Architecture, as BSDP names it.")
+@click.option("--image", metavar="NAME|INDEX", help="Image to boot. Default: the server's default.")
+@click.option("--bsdp-port", default=67, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--tftp-port", default=69, show_default=True, type=click.IntRange(1, 65535))
+@click.pass_context
+def mac(
+    ctx: click.Context,
+    server: str,
+    address: str | None,
+    mac: str,
+    model: str,
+    arch: str,
+    image: str | None,
+    bsdp_port: int,
+    tftp_port: int,
+) -> None:
+    """Boot a simulated Mac: list images, select one, load it, check it.
+
+    A server answers Macs on ports below 1024 only, so this needs root, or a server that is told
+    otherwise (bsdp.unprivileged_reply_port).
+    """
+    import tempfile
+    from random import SystemRandom
+
+    from netbootd.simulate.mac import MacIdentity, Ports, SimulatedMac
+    from netbootd.simulate.run import show
+    from netbootd.simulate.startup import choose_by
+    from netbootd.simulate.watch import BootWatcher
+
+    identity = MacIdentity(mac=_mac(mac), model=model, arch=arch)
+    asked = _address("--server", server)
+    own = _address("--address", address) if address else _own_address(asked)
+
+    async def boot(reactor: Any, watcher: BootWatcher) -> str:
+        simulated = SimulatedMac(
+            reactor,
+            identity=identity,
+            address=own,
+            server=str(asked),
+            ports=Ports(bsdp=bsdp_port, tftp=tftp_port),
+            choose=choose_by(image),
+            watcher=watcher,
+            random=SystemRandom(),
+            disk=Path(folder) / "root.dmg",
+        )
+        return str(await simulated.boot())
+
+    with tempfile.TemporaryDirectory(prefix="netbootctl-") as folder:
+        booted = show(f"{model} {identity.mac.hex(':')} at {own} asks {asked}", boot)
+    ctx.exit(ExitCode.OK if booted else ExitCode.FAILED)
+
+
+def _mac(text: str) -> bytes:
+    try:
+        return MacAddress.parse(text)
+    except ValueError:
+        raise click.BadParameter(f"{text} is not {MacAddress.form}", param_hint="--mac") from None
+
+
+def _address(option: str, text: str) -> IPv4Address:
+    try:
+        return IPv4Address(text)
+    except ValueError:
+        raise click.BadParameter(f"{text} is not an IPv4 address", param_hint=option) from None
+
+
+def _own_address(server: IPv4Address) -> IPv4Address:
+    """The address that the system would send from. Connecting a UDP socket sends nothing."""
+    import socket
+    from contextlib import closing
+
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        try:
+            sock.connect((str(server), 9))
+        except OSError as error:
+            raise Failed(f"{server} cannot be reached ({error.strerror}); name --address") from None
+        return IPv4Address(sock.getsockname()[0])

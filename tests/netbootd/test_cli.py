@@ -1,0 +1,44 @@
+"""`netbootctl` as an operator types it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from click.testing import CliRunner, Result
+
+from netbootd import __version__
+from netbootd.cli import main
+from netbootd.config import example
+
+
+def netbootctl(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def test_version() -> None:
+    """--version prints name and version."""
+    assert netbootctl("--version").output == f"netbootctl {__version__}\n"
+
+
+def test_config_example_prints_the_example() -> None:
+    """What is printed can be saved as it is."""
+    assert netbootctl("config", "example").output == example()
+
+
+def test_check_of_a_wrong_file_fails_with_its_remedy(tmp_path: Path) -> None:
+    """The finding names file, key and remedy, and the exit status is that of a failure."""
+    file = tmp_path / "netbootd.toml"
+    file.write_text("[tftp]\nprot = 69\n")
+
+    result = netbootctl("check", file)
+
+    assert result.exit_code == 1
+    assert f"{file}: tftp.prot: is not a setting; did you mean `port`?" in result.output
+
+
+def test_an_unknown_command_is_a_usage_error() -> None:
+    """A wrong command line ends with status 2 and a hint."""
+    result = netbootctl("nonsense")
+
+    assert result.exit_code == 2
+    assert "No such command" in result.output

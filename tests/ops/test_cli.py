@@ -1,0 +1,52 @@
+"""The root of a command line: one line and a documented exit code for every expected failure."""
+
+from __future__ import annotations
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from ops.cli import ExitCode, Failed, Root
+from ops.config import ConfigError
+
+
+def ending_with(error: BaseException) -> click.Group:
+    """A program whose command `go` raises `error`."""
+
+    @click.group("boot", cls=Root)
+    def root() -> None: ...
+
+    @root.command()
+    def go() -> None:
+        raise error
+
+    return root
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (Failed("no such disk; insert one"), ExitCode.FAILED, "Error: no such disk; insert one\n"),
+        (
+            ConfigError(None, "tftp.port", "is missing", "give a number"),
+            ExitCode.CONFIG,
+            "Error: tftp.port: is missing; give a number\n",
+        ),
+        (click.UsageError("wrong"), ExitCode.USAGE, "Error: wrong\n"),
+        (KeyboardInterrupt(), ExitCode.INTERRUPTED, ""),
+    ],
+)
+def test_an_expected_failure_is_one_line(error: BaseException, code: ExitCode, line: str) -> None:
+    """The last line on standard error says what and how to mend it; the exit code says which."""
+    result = CliRunner().invoke(ending_with(error), ["go"])
+
+    assert result.exit_code == code
+    assert result.stderr.endswith(line)
+    assert result.stdout == ""
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    """What nobody expected is not hidden behind a line."""
+    result = CliRunner().invoke(ending_with(ZeroDivisionError("bug")), ["go"])
+
+    assert isinstance(result.exception, ZeroDivisionError)
