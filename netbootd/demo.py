@@ -9,6 +9,7 @@ Nothing leaves the loopback interface and nothing is left behind.
 
 from __future__ import annotations
 
+import signal
 import socket
 import sys
 import time
@@ -27,9 +28,9 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
 from images.author import sample_bundle_thd
-from netbootd.simulate.mac import MacIdentity, Ports, SimulatedMac, size_text
+from netbootd.simulate.mac import MacIdentity, Ports, SimulatedMac
 from netbootd.simulate.startup import choose_by
-from netbootd.simulate.watch import BootFailed, BootWatcher
+from netbootd.simulate.watch import BootFailed, BootWatcher, size_text
 
 LOOPBACK = "127.0.0.1"
 READY = "is ready:"
@@ -38,7 +39,7 @@ START_TIMEOUT = 30.0
 STOP_TIMEOUT = 10.0
 KERNELCACHE = 24 << 20
 """As large as those of macOS 10.11 to 10.13."""
-ROOT_DISK = 192 << 20
+ROOT_DISK = 96 << 20
 """Bytes of the disk in the sample's root image; the compressed image is about a third."""
 IDENTITY = MacIdentity(mac=bytes.fromhex("a82066010203"), model="iMac14,2")
 RUN_TWISTD = "from twisted.scripts.twistd import run; run()"
@@ -137,11 +138,14 @@ class Daemon(ProcessProtocol):
                 self.ready.callback(None)
 
     def processEnded(self, reason: Failure) -> None:
-        ended_well = isinstance(reason.value, ProcessDone)
-        status = 0 if ended_well else getattr(reason.value, "exitCode", None)
+        """Ended by SIGTERM is ended well: twistd cleans up, then dies of the signal it got."""
+        why = reason.value
+        status = 1
+        if isinstance(why, ProcessDone) or getattr(why, "signal", None) == signal.SIGTERM:
+            status = 0
         if not self.ready.called:
             self.ready.errback(BootFailed("daemon", f"it ended: {self.last_words()}"))
-        self.ended.callback(1 if status is None else status)
+        self.ended.callback(status)
 
 
 async def demo(reactor: Any, folder: Path, watcher: BootWatcher, random: Random) -> str:
@@ -193,10 +197,7 @@ async def demo(reactor: Any, folder: Path, watcher: BootWatcher, random: Random)
     if status:
         raise BootFailed("daemon", f"it ended with status {status}: {daemon.last_words()}")
     seconds = time.monotonic() - began
-    return (
-        f"“{boot.image}” booted as {boot.machine_name}: {size_text(boot.tftp_bytes)} by TFTP,"
-        f" {size_text(boot.root_bytes)} by HTTP, every byte checked, in {seconds:.1f} s"
-    )
+    return f"{boot}, every byte checked, in {seconds:.1f} s"
 
 
 def _root_size(sizes: Any) -> str:

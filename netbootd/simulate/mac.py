@@ -24,7 +24,7 @@ from images.dmg import DiskImage, DmgError, Outcome, Verification, inspect_thd, 
 from netbootd.simulate.root_image import RootImageReader
 from netbootd.simulate.startup import Chooser, StartupDisk
 from netbootd.simulate.tftp_get import TftpFailed, fetch
-from netbootd.simulate.watch import BootFailed, BootWatcher
+from netbootd.simulate.watch import BootFailed, BootWatcher, size_text
 from protocols.bsdp.answer import ImageConfirmed
 from protocols.bsdp.class_id import ClassId
 from protocols.bsdp.inform import Machine
@@ -66,6 +66,13 @@ class Boot:
     """SHA-256 of the booter as it was received, hexadecimal."""
     tftp_bytes: int
     root_bytes: int
+
+    def __str__(self) -> str:
+        parts = [f"{size_text(self.tftp_bytes)} by TFTP"]
+        if self.root_bytes:
+            parts.append(f"{size_text(self.root_bytes)} by HTTP")
+        name = f" as {self.machine_name}" if self.machine_name else ""
+        return f"“{self.image}” booted{name}: {', '.join(parts)}"
 
 
 class SimulatedMac:
@@ -141,7 +148,7 @@ class SimulatedMac:
             self._watcher.began("SELECT", f"INFORM[SELECT] of {choice.image.name}")
             confirmed = await startup.select(choice)
             name = (confirmed.machine_name or b"").decode("utf-8", "backslashreplace")
-            self._watcher.ended(f"“{choice.image.name}” from {confirmed.server}, we are {name}")
+            self._watcher.ended(f"“{choice.image.name}” from {confirmed.server}; we are {name}")
         finally:
             stopping = port.stopListening()
             if stopping is not None:
@@ -237,13 +244,3 @@ def _shown(choices: tuple[Choice, ...]) -> str:
     names = ", ".join(f"“{choice.image.name}”" for choice in choices)
     servers = {offer.server for choice in choices for offer in choice.offers}
     return f"{names} from {', '.join(str(server) for server in sorted(servers))}"
-
-
-def size_text(size: int) -> str:
-    """`1.4 MiB`."""
-    value, unit = float(size), "bytes"
-    for larger in ("KiB", "MiB", "GiB"):
-        if value < 1024:
-            break
-        value, unit = value / 1024, larger
-    return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"

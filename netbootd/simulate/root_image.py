@@ -20,7 +20,7 @@ from twisted.web.client import Agent, HTTPConnectionPool, ResponseFailed, readBo
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
-from netbootd.simulate.watch import BootFailed, BootWatcher
+from netbootd.simulate.watch import BootFailed, BootWatcher, size_text
 
 STAGE = "root image"
 CONNECT_ATTEMPTS = 5
@@ -65,7 +65,7 @@ class RootImageReader:
             await self._blocks(url, size, into, watcher)
         finally:
             await self._pool.closeCachedConnections()  # type: ignore[no-untyped-call]
-        watcher.ended(f"{size} bytes in {self._requests} requests over one connection")
+        watcher.ended(f"{size_text(size)} by HTTP, in {self._requests} requests")
         return RootImageRead(size=size, requests=self._requests)
 
     async def _length(self, url: str) -> int:

@@ -71,9 +71,10 @@ class ScreenWatcher:
         self._erase()
         self._line("✓", "green", result)
 
-    def failed(self, why: str) -> None:
-        """The current stage is where it ended."""
+    def failed(self, stage: str, why: str) -> None:
+        """It ended here, at `stage`."""
         self._erase()
+        self._stage = stage
         self._line("✗", "red", why)
 
     def _line(self, mark: str, style: str, result: str) -> None:

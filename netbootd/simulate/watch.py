@@ -41,3 +41,13 @@ class Unwatched:
 
     def ended(self, result: str) -> None:
         pass
+
+
+def size_text(size: int) -> str:
+    """`1.4 MiB`."""
+    value, unit = float(size), "bytes"
+    for larger in ("KiB", "MiB", "GiB"):
+        if value < 1024:
+            break
+        value, unit = value / 1024, larger
+    return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
