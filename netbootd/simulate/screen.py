@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -17,6 +18,7 @@ from rich.progress import (
     TextColumn,
     TransferSpeedColumn,
 )
+from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
@@ -32,15 +34,20 @@ class ScreenWatcher:
         self._clock = clock
         self._stage = ""
         self._began = 0.0
+        self._status: Status | None = None
         self._bar: Progress | None = None
         self._task: TaskID | None = None
 
     def began(self, stage: str, doing: str) -> None:
         self._stage = stage
         self._began = self._clock()
+        if self._console.is_terminal:
+            self._status = self._console.status(f"{stage:<{STAGE_WIDTH}} [dim]{escape(doing)}[/]")
+            self._status.start()
 
     def progressed(self, done: int, total: int) -> None:
         if self._bar is None:
+            self._erase()
             self._bar = self._draw(total)
         if self._task is not None:
             self._bar.update(self._task, completed=done, total=total)
@@ -62,6 +69,9 @@ class ScreenWatcher:
         return bar
 
     def _erase(self) -> None:
+        if self._status is not None:
+            self._status.stop()
+        self._status = None
         if self._bar is not None:
             self._bar.stop()
         self._bar = None

@@ -15,6 +15,7 @@ from protocols.bsdp.client import BsdpClient, Event, ImagesGathered, Step
 from protocols.bsdp.image_id import BootImageId
 from protocols.bsdp.inform import Machine
 from protocols.bsdp.menu import Choice, menu, preferred
+from protocols.bsdp.server import FIRST_UNPRIVILEGED_PORT
 
 Chooser = Callable[[tuple[Choice, ...]], Choice | None]
 """Who sits before the screen: the image to boot, None if none will do."""
@@ -74,7 +75,7 @@ class StartupDisk(DatagramProtocol):
             return menu([event])
         if isinstance(event, ImagesGathered):
             return event.choices
-        raise BootFailed("LIST", f"no server answered{self._why_rejected()}")
+        raise BootFailed("LIST", f"no server answered{self._why_rejected()}{self._hint()}")
 
     async def select(self, choice: Choice) -> ImageConfirmed:
         """Select `choice` of the server that offers it best. Raises BootFailed."""
@@ -93,6 +94,11 @@ class StartupDisk(DatagramProtocol):
         last = self.rejected[-1]
         detail = f" ({last.detail})" if last.detail else ""
         return f"; {len(self.rejected)} answers were thrown away: {last.reason.value}{detail}"
+
+    def _hint(self) -> str:
+        if self._port < FIRST_UNPRIVILEGED_PORT:
+            return ""
+        return f"; servers ignore reply ports like {self._port}: run this as root"
 
     async def _run(self, step: Step) -> Event:
         self.rejected.clear()
