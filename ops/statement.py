@@ -32,7 +32,7 @@ INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.inse
 class Upsert(Insert):
     """Insert a whole row, or replace the one that has its primary key."""
 
-    inherit_cache = False
+    inherit_cache = True  # all that it adds is in its type
 
 
 @compiles(Upsert)
