@@ -92,12 +92,12 @@ class Catalog:
             try:
                 paths = _bundle_paths(root.path)
             except OSError as error:
-                key = root, root.path
-                readings[key] = self._readings.get(key) or _unlisted(root.path, error)
+                readings[root, root.path] = _Reading(None, _unlisted(root.path, error), True)
                 continue
             for path in paths:
-                key = root, path
-                readings[key] = self._reading_thd(survey_thd(path), root, self._readings.get(key))
+                old = self._readings.get((root, path))
+                tree = survey_thd(path, old.tree if old is not None else None)
+                readings[root, path] = self._reading_thd(tree, root, old)
         before, self._readings = self._readings, readings
         if self._snapshot.generation == 0 or _told(readings) != _told(before):
             self._snapshot = _snapshot(readings, self._snapshot.generation + 1)
@@ -131,14 +131,14 @@ def _bundle_paths(root: Path) -> list[Path]:
     return sorted(root / name for name in os.listdir(root) if name.endswith(SUFFIX))
 
 
-def _unlisted(root: Path, error: OSError) -> _Reading:
-    missing = BundleError(
+def _unlisted(root: Path, error: OSError) -> BundleError:
+    if not isinstance(error, FileNotFoundError):
+        return unreadable(root, error)
+    return BundleError(
         root,
         "the image folder does not exist",
         "create it and put .nbi folders in it, or name another one in the configuration",
     )
-    is_missing = isinstance(error, FileNotFoundError)
-    return _Reading(None, missing if is_missing else unreadable(root, error), True)
 
 
 def _still_copied(path: Path) -> BundleError:

@@ -6,8 +6,13 @@ same when it is served from Windows or macOS tomorrow. Must never touch the disk
 
 from __future__ import annotations
 
+import re
+
 # NAME_MAX of every file system in use; a longer component cannot exist.
 MAX_NAME_BYTES = 255
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_SEPARATOR = re.compile(r"[/\\:]")
 
 # Names that Windows gives to devices in every folder, with any extension ("Naming Files, Paths,
 # and Namespaces", Microsoft Learn); the superscript digits count as digits there.
@@ -26,9 +31,9 @@ def objection(name: str) -> str | None:
             return f"is longer than {MAX_NAME_BYTES} bytes"
     except UnicodeEncodeError:
         return "is not UTF-8"
-    if any(character < " " or "\x7f" <= character <= "\x9f" for character in name):
+    if _CONTROL.search(name):
         return "holds a control character"
-    if any(character in "/\\:" for character in name):
+    if _SEPARATOR.search(name):
         return "holds a slash, a backslash or a colon"
     if name[-1] in ". ":
         return "ends with a dot or a space"

@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from images.errors import BundleError, shown
 from images.name import objection
@@ -24,8 +25,7 @@ MAX_DEPTH = 16
 MAX_LINKS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One directory entry as it was seen: equal entries mean that nothing happened to it."""
 
     relative: str
@@ -41,7 +41,8 @@ class Tree:
     """A folder as one walk saw it. `problem` is set when it cannot be published as it is."""
 
     path: Path
-    stamp: tuple[Entry, ...]
+    stamp: tuple[object, ...]
+    """Equal as long as nothing happens to the folder and what it holds."""
     files: Mapping[str, str]
     """Every name that may be published to the real file; they differ for symbolic links."""
     regular: Mapping[str, Entry]
@@ -54,17 +55,22 @@ class Tree:
         return None if real is None else self.regular[real]
 
 
-def survey_thd(path: Path) -> Tree:
-    """Walk the folder; never raises for what it finds there (see `Tree.problem`)."""
+def survey_thd(path: Path, before: Tree | None = None) -> Tree:
+    """Walk the folder; never raises for what it finds there (see `Tree.problem`).
+
+    `before` is an earlier survey, and the result when nothing happened since.
+    """
     entries: list[Entry] = []
-    links: dict[str, str] = {}
     problem: BundleError | None = None
     try:
-        _walk(path, "", 0, entries, links)
+        _walk(str(path), "", 0, entries)
     except BundleError as error:
         problem = error
     except OSError as error:
         problem = unreadable(path, error)
+    stamp = (*entries, str(problem))
+    if before is not None and before.stamp == stamp:
+        return before
     regular = {
         entry.relative: entry
         for entry in entries
@@ -72,17 +78,12 @@ def survey_thd(path: Path) -> Tree:
     }
     files = {relative: relative for relative in regular}
     try:
-        for relative in filter(_publishable, links):
-            files[relative] = _resolved(path, relative, links, regular)
+        files |= _links(path, entries, regular)
     except BundleError as error:
         problem = problem or error
-    return Tree(
-        path=path,
-        stamp=tuple(entries),
-        files=files,
-        regular=regular,
-        problem=problem,
-    )
+    except OSError as error:
+        problem = unreadable(path, error)
+    return Tree(path=path, stamp=stamp, files=files, regular=regular, problem=problem)
 
 
 def unreadable(path: Path, error: OSError) -> BundleError:
@@ -96,42 +97,44 @@ def unreadable(path: Path, error: OSError) -> BundleError:
     )
 
 
-def _walk(root: Path, below: str, depth: int, entries: list[Entry], links: dict[str, str]) -> None:
+def _walk(root: str, below: str, depth: int, entries: list[Entry]) -> None:
+    folder = f"{root}/{below}" if below else root
     if depth > MAX_DEPTH:
         raise BundleError(
-            root / below, f"lies more than {MAX_DEPTH} folders deep", "move its files up"
+            Path(folder), f"lies more than {MAX_DEPTH} folders deep", "move its files up"
         )
-    with os.scandir(root / below) as listing:
+    with os.scandir(folder) as listing:
         found = sorted(listing, key=lambda entry: entry.name)
     for entry in found:
         if len(entries) == MAX_ENTRIES:
             raise BundleError(
-                root,
+                Path(root),
                 f"holds more than {MAX_ENTRIES} files",
                 "keep only what machines boot from in an .nbi folder",
             )
         relative = f"{below}/{entry.name}" if below else entry.name
-        status = entry.stat(follow_symlinks=False)
+        at = entry.stat(follow_symlinks=False)
         entries.append(
-            Entry(
-                relative,
-                status.st_mode,
-                status.st_size,
-                status.st_ino,
-                status.st_mtime_ns,
-                status.st_ctime_ns,
-            )
+            Entry(relative, at.st_mode, at.st_size, at.st_ino, at.st_mtime_ns, at.st_ctime_ns)
         )
         if shown(entry.name) != entry.name:
             raise BundleError(
-                root / relative,
+                Path(root, relative),
                 "has a name that is not UTF-8",
                 "rename it (convmv -f latin1 -t utf8 often does) or delete it",
             )
-        if stat.S_ISLNK(status.st_mode):
-            links[relative] = os.readlink(entry.path).replace(os.sep, "/")
-        elif stat.S_ISDIR(status.st_mode):
-            _walk(root, relative, depth + 1, entries, links)
+        if stat.S_ISDIR(at.st_mode):
+            _walk(root, relative, depth + 1, entries)
+
+
+def _links(root: Path, entries: Iterable[Entry], regular: Mapping[str, Entry]) -> dict[str, str]:
+    """The symbolic links that may be published, each with the real file that it stands for."""
+    links = {
+        entry.relative: os.readlink(root / entry.relative).replace(os.sep, "/")
+        for entry in entries
+        if stat.S_ISLNK(entry.mode)
+    }
+    return {link: _resolved(root, link, links, regular) for link in links if _publishable(link)}
 
 
 def _publishable(relative: str) -> bool:

@@ -33,8 +33,3 @@ def open_folder() -> Iterator[Path]:
         path = Path(name)
         path.chmod(0o755)
         yield path
-
-
-@pytest.fixture
-def nobody():
-    return as_nobody

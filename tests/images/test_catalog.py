@@ -146,6 +146,16 @@ def test_missing_root_is_an_error_with_a_remedy(tmp_path: Path) -> None:
     assert "Not a directory" in file.why
 
 
+def test_error_of_a_root_is_told_anew(tmp_path: Path) -> None:
+    """A root that was missing and now is no folder has another error."""
+    catalog = Catalog([Root(tmp_path / "root")])
+    assert "does not exist" in whys(catalog.scan_thd())["root"]
+
+    write(tmp_path / "root", b"")
+
+    assert "Not a directory" in whys(catalog.scan_thd())["root"]
+
+
 def test_nothing_changed_is_the_same_snapshot(tmp_path: Path) -> None:
     """While the disk stays as it is, a scan returns the very same object, errors included."""
     make_folder(tmp_path)

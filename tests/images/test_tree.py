@@ -169,6 +169,40 @@ def test_folder_that_cannot_be_listed_is_an_error(open_folder: Path) -> None:
     assert "permission" not in problem(open_folder / "missing").remedy
 
 
+def test_nothing_happened_is_the_same_survey(tmp_path: Path) -> None:
+    """An earlier survey that still holds is given back, and one of another state is not."""
+    write(tmp_path / "a", b"1")
+    first = survey_thd(tmp_path)
+
+    assert survey_thd(tmp_path, first) is first
+    write(tmp_path / "b", b"1")
+    assert set(survey_thd(tmp_path, first).files) == {"a", "b"}
+
+
+def test_folder_that_locks_itself_is_another_state(open_folder: Path) -> None:
+    """An empty folder and one that may not be listed look alike, and are not."""
+    folder = open_folder / "folder"
+    folder.mkdir()
+    empty = survey_thd(folder)
+    folder.chmod(0)
+
+    with as_nobody():
+        assert survey_thd(folder, empty).problem is not None
+
+
+def test_link_that_goes_during_the_survey(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link that was seen and cannot be read any more is an error until the next survey."""
+
+    def gone(path: Path) -> str:
+        path.unlink()
+        return os.fspath(path.readlink())
+
+    (tmp_path / "link").symlink_to("x")
+    monkeypatch.setattr(os, "readlink", gone)
+
+    assert "cannot be read: No such file" in problem(tmp_path).why
+
+
 def test_error_without_text_of_the_system() -> None:
     """An OSError made in Python is shown as it is."""
     assert "cannot be read: odd" in str(unreadable(Path("/x"), OSError("odd")))
