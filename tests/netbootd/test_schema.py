@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from netbootd import schema, statement
 from ops.database import Database
 from ops.migration import migrate, sqlite_engine
 from ops.statement import render
+from tests.ops.facts import run
 
 
 def described(path: Path) -> dict[str, list[tuple[object, ...]]]:
@@ -67,3 +69,16 @@ def test_a_migrated_database_opens(migrated: Path) -> None:
 
     assert database.read_thd(statement.LOAD_MACHINES, {}) == []
     database.close_thd()
+
+
+def test_the_daemon_carries_neither_sqlalchemy_nor_alembic() -> None:
+    """What `twistd netbootd` imports leaves both out: they are 20 MiB that it does not need."""
+    script = """
+        import sys
+        import netbootd.tap
+
+        assert "ops.store" in sys.modules
+        assert not {"sqlalchemy", "alembic"} & set(sys.modules)
+    """
+
+    assert run(script, stdout=subprocess.DEVNULL).wait() == 0
