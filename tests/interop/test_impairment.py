@@ -47,7 +47,11 @@ class Ends:
         name = f"NetBoot/NetBootSP0/Sierra.nbi/{KERNEL}"
         output = self.client.folder / "received"
         commands: dict[str, tuple[str, ...]] = {
-            "curl-tftp": ("curl", "-sS", "-o", str(output), f"tftp://10.77.0.1//{name}"),
+            # Without options: curl's `timeout 6` would bind the server to that pace (RFC 2349).
+            "curl-tftp": (
+                *("curl", "-sS", "--tftp-no-options"),
+                *("-o", str(output), f"tftp://10.77.0.1//{name}"),
+            ),
             "curl-http": ("curl", "-sS", "-o", str(output), f"http://10.77.0.1/{name}"),
             "atftp": (
                 *("atftp", "--get", "--remote-file", name, "--local-file", str(output)),
