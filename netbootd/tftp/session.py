@@ -118,7 +118,7 @@ class Session:
         except BlockingIOError:
             return
         except ConnectionRefusedError:  # it has closed its port
-            self.end(Outcome.ABORTED)
+            self.end(Outcome[self.sender.stopped().name])
             return
         except OSError:  # a passing fault of the network: the timer repeats what was lost
             return
@@ -193,7 +193,7 @@ class Session:
         except Unreadable as error:
             self.end(Outcome.FAILED, str(error))
         except ConnectionRefusedError:
-            self.end(Outcome.ABORTED)
+            self.end(Outcome[self.sender.stopped().name])
         except OSError as error:
             if self._run is not None and error.errno in REFUSED:
                 self._run = None

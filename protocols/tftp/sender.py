@@ -130,7 +130,7 @@ class Sender:
             raise DecodeError("TFTP packet", len(data), "shorter than 4 bytes") from None
         if opcode != ACK:
             if opcode == ERROR and self.ended is None:
-                self._refused()
+                self.stopped()
             return None
         ahead = (number - self._acked) & MAX_BLOCK
         in_flight = self._sent - self._acked
@@ -152,6 +152,15 @@ class Sender:
         else:
             self._rto.sample(self._sent_at, now)
         return self._send_window(now, self._window)
+
+    def stopped(self) -> Ended:
+        """The peer said ERROR, or has closed its port: how the read ended.
+
+        Firmware asks for the size, then says ERROR 8 (EDK2: "User aborted the transfer").
+        """
+        probe = self._terms.size_asked and self._acked <= 0
+        self.ended = Ended.PROBE if probe else Ended.ABORTED
+        return self.ended
 
     def tick(self, now: float) -> Blocks | None:
         """Time has passed: the window again if its answer is overdue."""
@@ -189,8 +198,3 @@ class Sender:
         self._sent_at = now
         self.deadline = now + self._rto.seconds
         return first, last - self._acked
-
-    def _refused(self) -> None:
-        """Firmware asks for the size, then says ERROR 8 (EDK2: "User aborted the transfer")."""
-        probe = self._terms.size_asked and self._acked <= 0
-        self.ended = Ended.PROBE if probe else Ended.ABORTED
