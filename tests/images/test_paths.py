@@ -166,7 +166,7 @@ PIECES = st.lists(
     ),
     max_size=14,
 )
-shared = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+shared = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @shared

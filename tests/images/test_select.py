@@ -178,9 +178,7 @@ def written(bundle: Bundle, system_id: str, mac: bytes) -> bool:
     return not (bundle.enabled_macs and mac not in bundle.enabled_macs)
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     models=st.tuples(*[st.lists(st.sampled_from(MODELS), max_size=2)] * 2),
     macs=st.tuples(*[st.lists(st.sampled_from(MACS), max_size=2)] * 2),

@@ -53,7 +53,7 @@ def test_disk_is_read_back(disk: bytes) -> None:
     assert verify_thd(file, found).is_intact
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.sampled_from([b"\0" * 5000, b"ab" * 90_000, NOISE, b"x"]), max_size=8))
 def test_any_disk_is_read_back(parts: list[bytes]) -> None:
     """Zeros, text and noise in any order survive."""
