@@ -21,7 +21,7 @@ Defer = Callable[[Callable[[], Snapshot]], Deferred[Snapshot]]
 class CatalogWatch(Service):
     """Scans at start, then every `interval` seconds; a scan that takes longer delays the next."""
 
-    _log = Logger()
+    _log = Logger("netbootd.catalog")
 
     def __init__(
         self,

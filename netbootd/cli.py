@@ -158,10 +158,18 @@ def _own_address(server: IPv4Address) -> IPv4Address:
     import socket
     from contextlib import closing
 
+    from netbootd.interface import read_interfaces
+
     with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         try:
             sock.connect((str(server), 9))
-        except OSError as error:
-            raise Failed(f"{server} cannot be reached ({error.strerror}); name --address") from None
+        except OSError as error:  # a broadcast needs a default route, unless we bind
+            own = [a.ip for i in read_interfaces() if not i.is_loopback for a in i.addresses]
+            if len(own) == 1:
+                return own[0]
+            choices = ", ".join(map(str, own)) or "none is up"
+            raise Failed(
+                f"{server} cannot be reached ({error.strerror}); name --address: {choices}"
+            ) from None
         return IPv4Address(sock.getsockname()[0])

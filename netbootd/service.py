@@ -78,7 +78,7 @@ class World:
 class BootService(MultiService):
     """The whole daemon. Its parts are attributes, for a console or a test to look at."""
 
-    _log = Logger()
+    _log = Logger("netbootd.service")
 
     def __init__(self, config: Config, world: World) -> None:
         """Builds everything, touches no port and no disk but the interfaces' table.
