@@ -86,6 +86,7 @@ class BootService(MultiService):
         Raises StartError.
         """
         super().__init__()  # type: ignore[no-untyped-call]
+        self._log = Logger("netbootd")
         self._config = config
         self._world = world
         self._bound = False
