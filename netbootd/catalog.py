@@ -21,8 +21,6 @@ Defer = Callable[[Callable[[], Snapshot]], Deferred[Snapshot]]
 class CatalogWatch(Service):
     """Scans at start, then every `interval` seconds; a scan that takes longer delays the next."""
 
-    _log = Logger("netbootd.catalog")
-
     def __init__(
         self,
         *,
@@ -33,6 +31,7 @@ class CatalogWatch(Service):
         clock: IReactorTime,
         in_thread: Defer,
     ) -> None:
+        self._log = Logger("netbootd.catalog")  # in the class, it would take that class's name
         self._booter = booter
         self._catalog = catalog
         self._publication = publication

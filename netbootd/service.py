@@ -78,15 +78,13 @@ class World:
 class BootService(MultiService):
     """The whole daemon. Its parts are attributes, for a console or a test to look at."""
 
-    _log = Logger("netbootd.service")
-
     def __init__(self, config: Config, world: World) -> None:
         """Builds everything, touches no port and no disk but the interfaces' table.
 
         Raises StartError.
         """
         super().__init__()  # type: ignore[no-untyped-call]
-        self._log = Logger("netbootd")
+        self._log = Logger("netbootd.service")  # in the class, it would take that class's name
         self._config = config
         self._world = world
         self._bound = False
