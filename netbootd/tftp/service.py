@@ -40,6 +40,7 @@ from protocols.tftp.packet import (
     decode,
     encode,
 )
+from protocols.tftp.sender import Blocks
 
 SWEEP = 0.025
 """Seconds between looks at the timers of all transfers: a quarter of the shortest timeout."""
@@ -96,6 +97,7 @@ class TftpService(Service):
         self._open_file = open_file
         self._listeners: list[Datagrams] = []
         self._sweep: IDelayedCall | None = None
+        self.answers: list[tuple[Session, Blocks]] = []
         self._forget_all()
 
     def _forget_all(self) -> None:
@@ -114,7 +116,7 @@ class TftpService(Service):
 
     def startService(self) -> None:
         super().startService()  # type: ignore[no-untyped-call]
-        self.group: PollGroup = poll_group(self._reactor)
+        self.group: PollGroup = poll_group(self._reactor, self._answer_all)
         for listener in self._listeners:
             listener.start()
 
@@ -260,6 +262,13 @@ class TftpService(Service):
         if self._sweep is None:
             self._sweep = self._reactor.callLater(SWEEP, self._look_after)
         session.start()
+
+    def _answer_all(self) -> None:
+        try:
+            for session, blocks in self.answers:
+                session.answer(blocks)
+        finally:
+            self.answers.clear()
 
     def _look_after(self) -> None:
         self._sweep = self._reactor.callLater(SWEEP, self._look_after)

@@ -43,6 +43,8 @@ class Host(Protocol):
     counters: TftpCounters
     now: Callable[[], float]
     can_segment: bool
+    answers: list[tuple[Session, Blocks]]
+    """What is to be sent once all peers that are ready have been heard."""
 
     def session_ended(self, session: Session) -> None:
         """Forget it."""
@@ -108,7 +110,7 @@ class Session:
         if self._endpoint.strays is not None:
             self._host.group.watch(self._endpoint.strays.fileno(), self.on_stray)
         self._host.observer.started(self.transfer)
-        self._answer(self.sender.start(self._host.now()))
+        self.answer(self.sender.start(self._host.now()))
 
     def on_readable(self) -> None:
         """A datagram from the peer, or word that it is gone."""
@@ -126,9 +128,33 @@ class Session:
             self._host.counters.malformed.inc()
             return
         if blocks is not None:
-            self._answer(blocks)
+            self._host.answers.append((self, blocks))
         elif self.sender.ended is not None:
             self.end(Outcome[self.sender.ended.name])
+
+    def answer(self, blocks: Blocks) -> None:
+        """Put `blocks` on the wire. What the kernel does not take counts as lost."""
+        if self.transfer.outcome is not None:
+            return
+        first, count = blocks
+        try:
+            if first == 0:
+                self._send(self._oack)
+            elif self._run is not None and count > 1:
+                self._send_runs(self._run, first, count)
+            else:
+                self._send_each(first, count)
+        except Unreadable as error:
+            self.end(Outcome.FAILED, str(error))
+        except ConnectionRefusedError:
+            self.end(Outcome[self.sender.stopped().name])
+        except OSError as error:
+            if self._run is not None and error.errno in REFUSED:
+                self._run = None
+                segment(self._endpoint.sock, 0)
+                self.answer(blocks)
+            else:
+                self._host.counters.unsent.inc()
 
     def on_stray(self) -> None:
         """A datagram for our port that is not from our peer (RFC 1350, section 4)."""
@@ -150,7 +176,7 @@ class Session:
         if now >= self.sender.deadline:
             blocks = self.sender.tick(now)
             if blocks is not None:
-                self._answer(blocks)
+                self.answer(blocks)
             elif self.sender.ended is not None:
                 self.end(Outcome[self.sender.ended.name])
         if transfer.outcome is None and now - transfer.told_at >= PROGRESS_INTERVAL:
@@ -179,28 +205,6 @@ class Session:
         counters.repeated.inc(self.sender.repeated)
         self._host.session_ended(self)
         self._host.observer.finished(transfer)
-
-    def _answer(self, blocks: Blocks) -> None:
-        """Put `blocks` on the wire. What the kernel does not take counts as lost."""
-        first, count = blocks
-        try:
-            if first == 0:
-                self._send(self._oack)
-            elif self._run is not None and count > 1:
-                self._send_runs(self._run, first, count)
-            else:
-                self._send_each(first, count)
-        except Unreadable as error:
-            self.end(Outcome.FAILED, str(error))
-        except ConnectionRefusedError:
-            self.end(Outcome[self.sender.stopped().name])
-        except OSError as error:
-            if self._run is not None and error.errno in REFUSED:
-                self._run = None
-                segment(self._endpoint.sock, 0)
-                self._answer(blocks)
-            else:
-                self._host.counters.unsent.inc()
 
     def _send_each(self, first: int, count: int) -> None:
         for block in range(first, first + count):
