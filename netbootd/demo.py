@@ -160,7 +160,7 @@ async def demo(reactor: Any, folder: Path, watcher: BootWatcher, random: Random)
     bundle = sample_bundle_thd(
         images / "Sample.nbi", root_image_size=ROOT_DISK, kernelcache_size=KERNELCACHE
     )
-    watcher.ended(f"Sample.nbi: booter, kernelcache and a {_root_size(bundle.sizes)} disk image")
+    watcher.ended(f"Sample.nbi, with a root image of {_root_size(bundle.sizes)}")
 
     ports = free_ports()
     configuration = folder / "netbootd.toml"
@@ -197,7 +197,7 @@ async def demo(reactor: Any, folder: Path, watcher: BootWatcher, random: Random)
     if status:
         raise BootFailed("daemon", f"it ended with status {status}: {daemon.last_words()}")
     seconds = time.monotonic() - began
-    return f"{boot}, every byte checked, in {seconds:.1f} s"
+    return f"“{boot.image}” booted as {boot.machine_name} in {seconds:.1f} s, every byte checked"
 
 
 def _root_size(sizes: Any) -> str:

@@ -148,7 +148,8 @@ class SimulatedMac:
             self._watcher.began("SELECT", f"INFORM[SELECT] of {choice.image.name}")
             confirmed = await startup.select(choice)
             name = (confirmed.machine_name or b"").decode("utf-8", "backslashreplace")
-            self._watcher.ended(f"“{choice.image.name}” from {confirmed.server}; we are {name}")
+            known = f", as {name}" if name else ""
+            self._watcher.ended(f"“{choice.image.name}” from {confirmed.server}{known}")
         finally:
             stopping = port.stopListening()
             if stopping is not None:

@@ -22,8 +22,8 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-MARK_WIDTH = 1
-STAGE_WIDTH = 22
+STAGE_WIDTH = 21
+"""Characters of `PlatformSupport.plist`, the longest: 80 columns leave 49 for what a stage says."""
 
 
 class ScreenWatcher:
@@ -54,7 +54,7 @@ class ScreenWatcher:
 
     def _draw(self, total: int) -> Progress:
         bar = Progress(
-            TextColumn(f"  [cyan]▸[/] {self._stage:<{STAGE_WIDTH}}"),
+            TextColumn(f"[cyan]▸[/] {self._stage:<{STAGE_WIDTH}}"),
             BarColumn(bar_width=None),
             TaskProgressColumn(),
             DownloadColumn(binary_units=True),
@@ -91,11 +91,9 @@ class ScreenWatcher:
         seconds = self._clock() - self._began
         took = f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
         row = Table.grid(padding=(0, 1), expand=True)
-        row.add_column(width=MARK_WIDTH + 2)
+        row.add_column(width=1)
         row.add_column(width=STAGE_WIDTH)
         row.add_column(ratio=1)
         row.add_column(justify="right", no_wrap=True)
-        row.add_row(
-            Text(f"  {mark}", style), Text(self._stage), Text(result, "dim"), Text(took, "dim")
-        )
+        row.add_row(Text(mark, style), Text(self._stage), Text(result, "dim"), Text(took, "dim"))
         self._console.print(row)
