@@ -32,7 +32,7 @@ def byte_spans(field: bytes, size: int) -> Sequence[Span] | None:
     """
     one = _ONE.fullmatch(field)
     if one is not None:
-        start, last = int(one[1]), int(one[2])
+        start, last = map(int, one.groups())
         if start > last:
             return None
         return ((start, min(last + 1, size)),) if start < size else ()

@@ -13,7 +13,8 @@ from http import HTTPStatus
 
 from images.paths import PathRefused, Refusal
 from netbootd.http.files import FRESH, PublishedFile
-from netbootd.http.request import HEAD_END, Request
+from netbootd.http.repetition import Repetition
+from netbootd.http.request import HEAD_END, Request, read_head
 from netbootd.http.response import Response
 from netbootd.http.site import Site
 from netbootd.http.status import Refused
@@ -26,6 +27,7 @@ class Conversation:
     """What one client asks on one connection."""
 
     __slots__ = (
+        "_again",
         "_buffer",
         "_closing",
         "_file",
@@ -41,6 +43,7 @@ class Conversation:
         self._peer = peer
         self._buffer = b""
         self._closing = False
+        self._again: Repetition | None = None
         self._name = b""
         self._file: PublishedFile | None = None
         self._fresh_until = 0.0
@@ -58,46 +61,68 @@ class Conversation:
 
     def next_response(self) -> Response | None:
         """The response to the next request; None when more bytes are needed."""
+        if not self._buffer:
+            return None
+        now = self._site.monotonic()
+        again, file = self._again, self._file
+        if again is not None and file is not None and now < self._fresh_until:
+            span = again.span(self._buffer)
+            if span is not None and span[0] < span[1] <= file.size:
+                self._buffer = b""
+                self.requests += 1
+                return self._site.responder.part(again.request, file, *span, now)
         if self._closing:
             return None
+        response = self._read_and_respond(now)
+        if response is not None and response.close:
+            self._closing = True
+            self._again = None
+        return response
+
+    def _read_and_respond(self, now: float) -> Response | None:
+        responder = self._site.responder
         try:
             head = self._next_head()
             if head is None:
                 return None
             self.requests += 1
-            request, range_field = self._site.reader.read(head)
-            if request.refused is not None:
-                return self._ended(self._refused(request, request.refused))
-            file = self._file_for(request)
+            request, range_field = read_head(head)
         except Refused as refused:
-            return self._ended(self._site.responder.refuse(refused.status))
+            return responder.refuse(refused.status, now)
+        if request.refused is not None:
+            return responder.refuse(request.refused.status, now, request=request)
+        try:
+            file = self._file_for(request, now)
         except PathRefused as refused:
-            self._site.observer.missing(
-                self._site.service, self._peer, request.name.decode(), str(refused)
-            )
+            name = request.name.decode()
+            self._site.observer.missing(self._site.service, self._peer, name, str(refused))
             status = _STATUS.get(refused.reason, HTTPStatus.NOT_FOUND)
-            return self._ended(self._site.responder.refuse(status, request=request))
-        return self._ended(self._site.responder.respond(request, range_field, file))
+            return responder.refuse(status, now, request=request)
+        self._again = Repetition.of(request, head)
+        return responder.respond(request, range_field, file, now)
 
     def timed_out(self) -> Response:
         """What a client is told that did not complete its request in time."""
-        return self._ended(self._site.responder.refuse(HTTPStatus.REQUEST_TIMEOUT))
+        self._closing = True
+        self._again = None
+        now = self._site.monotonic()
+        return self._site.responder.refuse(HTTPStatus.REQUEST_TIMEOUT, now)
 
     def rest(self) -> None:
         """Let go of the file if it has not been asked for lately."""
         if self._file is not None and self._site.monotonic() >= self._fresh_until:
-            self._site.files.release(self._file)
-            self._file = None
-            self._name = b""
+            self._release()
 
     def close(self) -> None:
         """The connection is gone."""
         self._closing = True
         self._buffer = b""
-        if self._file is not None:
-            self._site.files.release(self._file)
-            self._file = None
-            self._name = b""
+        self._release()
+
+    def _release(self) -> None:
+        file, self._file, self._again = self._file, None, None
+        if file is not None:
+            self._site.files.release(file)
 
     def _next_head(self) -> bytes | None:
         buffer = self._buffer
@@ -123,25 +148,16 @@ class Conversation:
         if buffer.count(b"\n") != buffer.count(b"\r\n"):
             raise Refused(HTTPStatus.BAD_REQUEST, "lines end with CR LF")
 
-    def _file_for(self, request: Request) -> PublishedFile:
-        now = self._site.monotonic()
+    def _file_for(self, request: Request, now: float) -> PublishedFile:
         file = self._file
         if file is not None and now < self._fresh_until and request.name == self._name:
             return file
         leased = self._site.files.lease(request.name, self._peer)
-        if file is not None:
-            self._site.files.release(file)
+        self._release()
         self._file = leased
         self._name = request.name
         self._fresh_until = now + FRESH
         return leased
-
-    def _refused(self, request: Request, refused: Refused) -> Response:
-        return self._site.responder.refuse(refused.status, request=request)
-
-    def _ended(self, response: Response) -> Response:
-        self._closing = response.close
-        return response
 
 
 # The rest is 404: whether a file is missing, disabled or has such a name is nobody's business.

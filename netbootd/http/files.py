@@ -40,6 +40,8 @@ class PublishedFile:
         "media",
         "modified",
         "name",
+        "part_head",
+        "part_of",
         "role",
         "size",
         "tag",
@@ -67,6 +69,8 @@ class PublishedFile:
             self.media,
             self.validators,
         )
+        self.part_head = self.part_of = b""
+        """Where the head of a 206 begins, as the responder made it for what it was made of."""
 
     def changed(self) -> bool:
         """Whether the open file itself has been written to since it was opened."""

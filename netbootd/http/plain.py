@@ -19,9 +19,8 @@ import os
 import socket
 from collections.abc import Callable
 
-from netbootd.http.files import PublishedFile
 from netbootd.http.limit import Phase
-from netbootd.http.response import Response, Segment
+from netbootd.http.response import Response
 from netbootd.http.session import Session
 from netbootd.http.site import Site
 from netbootd.poll import PollGroup
@@ -44,12 +43,17 @@ _MORE = getattr(socket, "MSG_MORE", 0)
 _NO_SENDFILE = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSOCK})
 
 
-def read_at(fd: int, offset: int, count: int) -> bytes:
-    """Up to `count` bytes of a file, empty at its end."""
-    if hasattr(os, "pread"):
-        return os.pread(fd, count, offset)
+def _seek_and_read(fd: int, count: int, offset: int) -> bytes:
     os.lseek(fd, offset, os.SEEK_SET)
     return os.read(fd, count)
+
+
+read_at: Callable[[int, int, int], bytes] = getattr(os, "pread", _seek_and_read)
+"""`read_at(fd, count, offset)`: up to `count` bytes of a file, empty at its end."""
+
+
+class FileShrunk(OSError):
+    """There is nothing where the file had bytes when it was opened."""
 
 
 class PlainConnection:
@@ -76,13 +80,8 @@ class PlainConnection:
         self._open = True
         self._lingering = False
         self._watching_input = True
-        # The response on its way: what is left of the current segment, and the segments after it.
-        self._responding = False
-        self._closes = False
-        self._file: PublishedFile | None = None
-        self._head = b""
-        self._position = self._end = 0
-        self._later: list[Segment] = []
+        self._response: Response | None = None
+        """The one on its way."""
         group.watch(self._fileno, self.on_readable)
 
     # What the poll group calls.
@@ -102,7 +101,8 @@ class PlainConnection:
             self._proceed()
 
     def on_writable(self) -> None:
-        if self._responding and self._file is not None and self._file.changed():
+        response = self._response
+        if response is not None and response.file is not None and response.file.changed():
             self._close(Outcome.FAILED)
         else:
             self._proceed()
@@ -110,11 +110,13 @@ class PlainConnection:
     # What the service calls.
 
     def sweep(self, now: float) -> None:
-        phase = self._session.phase(responding=self._responding, lingering=self._lingering)
+        responding = self._response is not None
+        phase = self._session.phase(responding=responding, lingering=self._lingering)
         if not self._session.sweep(phase, now):
             return
         if phase is Phase.REQUEST and self._conversation.begun:
-            self._begin(self._conversation.timed_out())
+            self._response = self._conversation.timed_out()
+            self._session.begin(self._response)
             self._proceed()
         elif phase in (Phase.REQUEST, Phase.RESPONSE):
             self._close(Outcome.TIMEOUT)
@@ -128,84 +130,88 @@ class PlainConnection:
 
     def _proceed(self) -> None:
         """Send what is to be sent and answer what has been asked, for one turn."""
-        for _ in range(TURN_RESPONSES):
-            if self._responding:
-                if not self._send():
-                    return
-                if self._closes:
-                    self._linger()
-                    return
-            response = self._conversation.next_response()
-            if response is None:
-                if not self._watching_input:
-                    self._group.watch(self._fileno, self.on_readable)
-                    self._watching_input = True
-                return
-            self._begin(response)
-        self._await_room()
-
-    def _begin(self, response: Response) -> None:
-        self._session.begin(response)
-        self._responding = True
-        self._closes = response.close
-        self._file = response.file
-        segments = response.segments
-        self._head, self._position, self._end = segments[0]
-        if len(segments) > 1:
-            self._later = list(segments[:0:-1])
-
-    def _send(self) -> bool:
-        """Send on; False if the response has not gone yet, or the connection has."""
         try:
-            done = self._send_segments()
+            if not self._answer():
+                self._await_room()
         except (BlockingIOError, InterruptedError):
-            done = False
+            self._await_room()
         except (ConnectionError, TimeoutError):
             self._close(Outcome.ABORTED)
-            return False
         except OSError:
             self._close(Outcome.FAILED)
-            return False
-        if done:
-            self._responding = False
-        elif self._open:
-            self._await_room()
-        return done
 
-    def _send_segments(self) -> bool:
+    def _answer(self) -> bool:
+        """Whether there is nothing left to send."""
+        for _ in range(TURN_RESPONSES):
+            response = self._response
+            if response is None:
+                response = self._conversation.next_response()
+                if response is None:
+                    self._await_input()
+                    return True
+                self._session.begin(response)
+                self._response = response
+            if not self._send(response):
+                return False
+            self._response = None
+            if response.close:
+                self._linger()
+                return True
+        return False
+
+    def _send(self, response: Response) -> bool:
+        """Send what the socket takes and a turn allows; whether that was all."""
         left = TURN_BYTES
-        while True:
-            if self._head:
-                more = _MORE if self._end or self._later else 0
-                sent = self._socket.send(self._head, more)
-                if sent < len(self._head):
-                    self._head = self._head[sent:]
-                    return False
-                self._head = b""
-            if self._position < self._end:
-                sent = self._send_span(min(self._end - self._position, left))
-                if not sent:  # the file has become shorter
-                    self._close(Outcome.FAILED)
-                    return False
-                self._position += sent
+        while left > 0:
+            span = response.end - response.position
+            if span and self._use_sendfile:
+                sent = self._send_by_kernel(response, min(span, left))
+            else:
+                sent = self._send_copy(response, min(span, COPY_SIZE))
+            if sent:
+                response.position += sent
                 self._session.sent(sent)
                 left -= sent
-                if self._position < self._end:
-                    return False
-            if not self._later:
+            if sent < span or response.head:
+                return False
+            if not response.later:
                 return True
-            self._head, self._position, self._end = self._later.pop()
+            response.next_segment()
+        return False
 
-    def _send_span(self, count: int) -> int:
-        fd = self._file.fd if self._file is not None else -1
-        if self._use_sendfile:
-            try:
-                return os.sendfile(self._fileno, fd, self._position, count)
-            except OSError as error:
-                if error.errno not in _NO_SENDFILE:
-                    raise
-                self._use_sendfile = False  # not from this file system
-        return self._socket.send(read_at(fd, self._position, min(count, COPY_SIZE)))
+    def _send_by_kernel(self, response: Response, count: int) -> int:
+        """Send the head and up to `count` bytes of the file; returns how many of these."""
+        if response.head:
+            sent = self._socket.send(response.head, _MORE)
+            response.head = response.head[sent:]
+            if response.head:
+                return 0
+        try:
+            sent = os.sendfile(self._fileno, response.file_fd, response.position, count)
+        except OSError as error:
+            if error.errno not in _NO_SENDFILE:
+                raise
+            self._use_sendfile = False
+            return 0
+        if not sent:
+            raise FileShrunk
+        return sent
+
+    def _send_copy(self, response: Response, count: int) -> int:
+        """The same by way of our memory, head and bytes in one call."""
+        head = data = response.head
+        if count:
+            data += read_at(response.file_fd, count, response.position)
+            if len(data) == len(head):
+                raise FileShrunk
+        sent = self._socket.send(data, _MORE if response.later else 0) - len(head)
+        response.head = head[sent:] if sent < 0 else b""
+        return max(sent, 0)
+
+    def _await_input(self) -> None:
+        if not self._watching_input:
+            self._group.watch(self._fileno, self.on_readable)
+            self._watching_input = True
 
     def _await_room(self) -> None:
         if self._watching_input:
@@ -220,15 +226,13 @@ class PlainConnection:
         except OSError:
             self._close(Outcome.ABORTED)
             return
-        if not self._watching_input:
-            self._group.watch(self._fileno, self.on_readable)
-            self._watching_input = True
+        self._await_input()
 
     def _close(self, outcome: Outcome) -> None:
         if not self._open:
             return
         self._open = False
-        self._responding = False
+        self._response = None
         self._group.forget(self._fileno)
         self._socket.close()
         self._session.end(outcome)

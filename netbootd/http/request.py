@@ -56,66 +56,6 @@ Asked = tuple[Request, bytes | None]
 """A request and the value of its Range field."""
 
 
-class RequestReader:
-    """Reads heads; remembers those that come again.
-
-    Machines repeat themselves: a kernel reading its root image sends the same head a hundred
-    thousand times, but for its Range line. So that line is cut out, and what was read in the rest
-    is remembered.
-    """
-
-    MAX_REMEMBERED = 512
-    """Heads remembered; past it the table is emptied, not grown."""
-    MAX_REMEMBERED_HEAD = 1024
-    """Bytes of a head that is remembered: with the above, 512 KiB at most, and some objects."""
-
-    def __init__(self) -> None:
-        self._remembered: dict[bytes, Asked] = {}
-
-    def read(self, head: bytes) -> Asked:
-        """The request in `head`, which ends with its only empty line. Raises `Refused` for one
-        after which the connection cannot go on."""
-        rest, value = _without_range(head)
-        asked = self._remembered.get(rest)
-        if asked is None:
-            asked = self._read(rest)
-        if value is None:
-            return asked
-        request, other = asked
-        if other is not None:
-            raise Refused(HTTPStatus.BAD_REQUEST, "there are two Range fields")
-        return request, value
-
-    def _read(self, head: bytes) -> Asked:
-        asked = read_head(head)
-        if len(head) <= self.MAX_REMEMBERED_HEAD:
-            if len(self._remembered) >= self.MAX_REMEMBERED:
-                self._remembered.clear()
-            self._remembered[head] = asked
-        return asked
-
-
-_RANGE = b"\r\nRange: bytes="
-_RANGE_VALUE = re.compile(rb"bytes=[0-9, -]*")
-
-
-def _without_range(head: bytes) -> tuple[bytes, bytes | None]:
-    """The head without its first Range line, and the value that this line had.
-
-    Only a line in its usual spelling is taken out, and only if nothing could be wrong with it as a
-    header line; any other stays and is read with the rest. That is all that makes `read(head)` the
-    same as `read_head(head)`.
-    """
-    at = head.find(_RANGE)
-    if at < 0:
-        return head, None
-    end = head.find(b"\r\n", at + 2)
-    value = head[at + 9 : end]
-    if not _RANGE_VALUE.fullmatch(value):
-        return head, None
-    return head[:at] + head[end:], value.rstrip(b" ")
-
-
 class _Head:
     """What httptools calls."""
 
@@ -143,7 +83,10 @@ class _Head:
 
 
 def read_head(data: bytes) -> Asked:
-    """The request in the bytes of one head; raises `Refused` as `RequestReader.read` does."""
+    """The request in `data`, which ends with its only empty line.
+
+    Raises `Refused` for one after which the connection cannot go on.
+    """
     head = _Head()
     parser = HttpRequestParser(head)
     # llhttp calls HTTP/1.2 malformed; RFC 9110, 2.5 has us answer it as 1.1, and 2.0 is a 505.

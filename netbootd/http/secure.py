@@ -25,10 +25,9 @@ from twisted.internet.ssl import CertificateOptions, TLSVersion
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from netbootd.http.files import PublishedFile
 from netbootd.http.limit import Phase
 from netbootd.http.plain import read_at
-from netbootd.http.response import Response, Segment
+from netbootd.http.response import Response
 from netbootd.http.session import Session
 from netbootd.http.site import Site
 from netbootd.transfer import Outcome
@@ -73,10 +72,8 @@ class SecureConnection(Protocol):
         self._paused = False
         self._reading = True
         self._lingering = False
-        self._responding = False
-        self._closes = False
-        self._file: PublishedFile | None = None
-        self._segments: list[Segment] = []
+        self._response: Response | None = None
+        """The one on its way."""
 
     # What Twisted calls.
 
@@ -94,29 +91,32 @@ class SecureConnection(Protocol):
 
     def resumeProducing(self) -> None:
         self._paused = False
-        if self._file is not None and self._responding and self._file.changed():
+        response = self._response
+        if response is not None and response.file is not None and response.file.changed():
             self._abort(Outcome.FAILED)
-        elif not self._lingering:
+        else:
             self._proceed()
 
     def stopProducing(self) -> None:
         """The connection is about to be lost."""
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        outcome = Outcome.ABORTED if self._responding else Outcome.COMPLETE
-        self._session.end(self._outcome or outcome)
-        self._responding = False
+        lost = Outcome.COMPLETE if self._response is None else Outcome.ABORTED
+        self._response = None
         self._lingering = True
+        self._session.end(self._outcome or lost)
         self._on_closed(self)
 
     # What the service calls.
 
     def sweep(self, now: float) -> None:
-        phase = self._session.phase(responding=self._responding, lingering=self._lingering)
+        responding = self._response is not None
+        phase = self._session.phase(responding=responding, lingering=self._lingering)
         if not self._session.sweep(phase, now):
             return
         if phase is Phase.REQUEST and self._conversation.begun:
-            self._begin(self._conversation.timed_out())
+            self._response = self._conversation.timed_out()
+            self._session.begin(self._response)
             self._proceed()
         elif phase in (Phase.REQUEST, Phase.RESPONSE):
             self._abort(Outcome.TIMEOUT)
@@ -131,13 +131,13 @@ class SecureConnection(Protocol):
     def _proceed(self) -> None:
         """Write until told to pause, or until all that was asked for has been answered."""
         while not (self._paused or self._lingering):
-            if self._responding:
-                self._write_on()
+            if self._response is not None:
+                self._write_on(self._response)
                 continue
-            response = self._conversation.next_response()
-            if response is None:
+            self._response = self._conversation.next_response()
+            if self._response is None:
                 break
-            self._begin(response)
+            self._session.begin(self._response)
         # Who does not take responses may not go on asking for them.
         if self._reading is self._paused and not self._lingering:
             self._reading = not self._paused
@@ -146,28 +146,24 @@ class SecureConnection(Protocol):
             else:
                 self.transport.pauseProducing()
 
-    def _begin(self, response: Response) -> None:
-        self._session.begin(response)
-        self._responding = True
-        self._closes = response.close
-        self._file = response.file
-        self._segments = list(reversed(response.segments))
-
-    def _write_on(self) -> None:
-        head, position, end = self._segments.pop()
+    def _write_on(self, response: Response) -> None:
         data = b""
-        if position < end and self._file is not None:
-            data = read_at(self._file.fd, position, min(end - position, CHUNK - len(head)))
+        span = response.end - response.position
+        if span:
+            data = read_at(response.file_fd, min(span, CHUNK), response.position)
             if not data:  # the file has become shorter
                 self._abort(Outcome.FAILED)
                 return
-            position += len(data)
-            if position < end:
-                self._segments.append((b"", position, end))
-        self._responding = bool(self._segments)
-        self._session.sent(len(data))
+            response.position += len(data)
+            self._session.sent(len(data))
+        head, response.head = response.head, b""
+        if len(data) == span:
+            if response.later:
+                response.next_segment()
+            else:
+                self._response = None
         self.transport.write(head + data)
-        if self._closes and not self._responding:
+        if response.close and self._response is None:
             self._lingering = True
             self.transport.unregisterProducer()
             self.transport.loseConnection()

@@ -30,7 +30,17 @@ class Connection(Protocol):
 class Session:
     """The part of a connection that has nothing to do with sockets."""
 
-    __slots__ = ("_file", "_patience", "_peer", "_site", "_told", "conversation", "transfer")
+    __slots__ = (
+        "_file",
+        "_patience",
+        "_peer",
+        "_requests",
+        "_sent",
+        "_site",
+        "_told",
+        "conversation",
+        "transfer",
+    )
 
     def __init__(self, site: Site, peer: str) -> None:
         self._site = site
@@ -41,17 +51,19 @@ class Session:
         self.conversation = Conversation(site, peer)
         self.transfer: Transfer | None = None
         """What the bytes that are sent add to."""
+        self._requests = site.counters.requests
+        self._sent = site.counters.sent
         site.counters.connections.inc()
 
     def begin(self, response: Response) -> None:
         """A response is about to be sent."""
-        counters = self._site.counters
-        counters.requests.inc()
-        if response.file is None:
+        self._requests.inc()
+        file = response.file
+        if file is None:
             if response.status >= 400:
-                counters.errors.inc()
-        elif response.file is not self._file:
-            self._begin_file(response.file)
+                self._site.counters.errors.inc()
+        elif file is not self._file:
+            self._begin_file(file)
 
     def _begin_file(self, file: PublishedFile) -> None:
         self._file = file
@@ -73,7 +85,7 @@ class Session:
 
     def sent(self, count: int) -> None:
         """Bytes of the file of the current response were sent."""
-        self._site.counters.sent.inc(count)
+        self._sent.inc(count)
         if self.transfer is not None:
             self.transfer.sent += count
 

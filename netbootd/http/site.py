@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from netbootd.http.files import Files, Opener
 from netbootd.http.limit import Admission, Limits
-from netbootd.http.request import RequestReader
 from netbootd.http.response import Responder
 from netbootd.transfer import TransferObserver
 from ops.counter import Counter, Counters
@@ -51,7 +50,6 @@ class Site:
     service: str
     """`http` or `https`."""
     files: Files
-    reader: RequestReader
     responder: Responder
     observer: TransferObserver
     counters: HttpCounters
@@ -82,7 +80,6 @@ class Site:
         return cls(
             service=service,
             files=Files(open_file, service, utc),
-            reader=RequestReader(),
             responder=Responder(utc=utc, boundary=boundary),
             observer=observer,
             counters=HttpCounters.declared_in(counters),
