@@ -49,7 +49,7 @@ def parse_http_date(value: bytes, now: float) -> int | None:
     year, day = int(match["year"]), int(match["day"])
     if len(match["year"]) == 2:
         this_year = gmtime(now).tm_year
-        year += this_year - this_year % 100
+        year = this_year + (year - this_year) % 100
         if year > this_year + 50:
             year -= 100
     month = _MONTHS.index(match["month"]) + 1
