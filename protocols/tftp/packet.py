@@ -13,7 +13,7 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
-from construct import ConstructError
+from construct import ConstructError, TerminatedError
 
 from protocols.errors import DecodeError, EncodeError
 from protocols.tftp import formats
@@ -100,6 +100,9 @@ def decode_by_format(data: bytes) -> Packet:
     stream = io.BytesIO(data)
     try:
         parsed = formats.PACKET.parse_stream(stream)
+    except TerminatedError:  # it has read one byte of what should not be there
+        why = "an option without its value, or without its last zero"
+        raise DecodeError("TFTP options", stream.tell() - 1, why) from None
     except ConstructError as error:
         # The message ends with what construct missed; the path before it is ours, not the peer's.
         why = str(error).rpartition("\n")[2]
