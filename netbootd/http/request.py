@@ -29,6 +29,9 @@ _LISTS = frozenset({b"connection", b"if-match", b"if-none-match", b"transfer-enc
 # RFC 3986, 3.2.2: characters of a host and port. Which host it is does not matter here.
 _HOST = re.compile(rb"[A-Za-z0-9\-._~!$&'()*+,;=%:\[\]]*")
 
+# RFC 9110, 9.1: a method is a token.
+_METHOD = re.compile(rb"[A-Za-z0-9!#$%&'*+\-.^_`|~]+ ")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
@@ -96,7 +99,9 @@ def read_head(data: bytes) -> Asked:
     except HttpParserUpgrade:
         pass  # RFC 9110, 7.8: Upgrade is an offer, and not taken up
     except HttpParserInvalidMethodError:
-        raise Refused(HTTPStatus.NOT_IMPLEMENTED, "the method is unknown") from None
+        if _METHOD.match(data):
+            raise Refused(HTTPStatus.NOT_IMPLEMENTED, "the method is unknown") from None
+        raise Refused(HTTPStatus.BAD_REQUEST, "there is no method") from None
     except HttpParserError as error:
         if isinstance(error.__context__, Refused):
             raise error.__context__ from None

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import io
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.policy import HTTP
+from http.client import HTTPResponse
 from pathlib import Path
 
 from images.catalog import Root, scan_thd
 from images.paths import OpenFile, open_file, resolve
+from netbootd.http.conversation import Conversation
 from netbootd.http.limit import Admission, Limits
+from netbootd.http.response import Response
 from netbootd.http.site import Site
 from netbootd.transfer import Transfer
 from ops.counter import Counters
@@ -89,3 +96,64 @@ class Place:
     def counted(self, thing: str) -> int:
         """The value of `netbootd_http_<thing>_total`."""
         return self.counters.snapshot()[f"netbootd_http_{thing}_total"]
+
+
+def rendered(responses: Iterable[Response]) -> bytes:
+    """What a shell puts on the wire for `responses`."""
+    wire = b""
+    for response in responses:
+        while True:
+            count = response.end - response.position
+            wire += response.head
+            if count:
+                wire += os.pread(response.file_fd, count, response.position)
+            if not response.later:
+                break
+            response.next_segment()
+    return wire
+
+
+def told(conversation: Conversation, data: bytes) -> bytes:
+    """What comes back for `data`, all of it received at once."""
+    conversation.received(data)
+    return rendered(iter(conversation.next_response, None))
+
+
+class Answer:
+    """The first response in `wire`, read by the standard library's client."""
+
+    def __init__(self, wire: bytes, method: str = "GET") -> None:
+        _head, separator, self.rest = wire.partition(b"\r\n\r\n")
+        assert separator, wire
+        response = HTTPResponse(_Wire(wire), method=method)  # type: ignore[arg-type]
+        response.begin()
+        self.status = response.status
+        self.fields = response.msg
+        self.body = response.read()
+        assert self.rest.startswith(self.body)
+        self.rest = self.rest[len(self.body) :]
+
+    @property
+    def parts(self) -> list[tuple[str, bytes]]:
+        """Content-Range and content of each part of a multipart response."""
+        head = b"Content-Type: %b\r\n\r\n" % self.fields["Content-Type"].encode()
+        message = message_from_bytes(head + self.body, policy=HTTP)
+        return [
+            (part["Content-Range"], part.get_payload(decode=True)) for part in message.iter_parts()
+        ]
+
+
+def answers(wire: bytes) -> list[Answer]:
+    """All the responses in `wire`, none of them to HEAD."""
+    found = []
+    while wire:
+        found.append(Answer(wire))
+        wire = found[-1].rest
+    return found
+
+
+class _Wire(io.BytesIO):
+    """What HTTPResponse takes for a socket."""
+
+    def makefile(self, mode: str) -> io.BytesIO:
+        return self

@@ -87,7 +87,7 @@ def test_refused_but_understood(head: bytes, status: int) -> None:
     ("head", "status"),
     [
         (b"\r\n\r\n", 400),
-        (b"GET\r\n\r\n", 501),
+        (b"GET\r\n\r\n", 400),
         (b"GET /A.nbi/x\r\n\r\n", 505),  # HTTP/0.9 with something after it
         (b"GET /A.nbi/x HTTP/2.0\r\nHost: boot\r\n\r\n", 505),
         (b"GET /A.nbi/x HTTP/0.9\r\nHost: boot\r\n\r\n", 505),
