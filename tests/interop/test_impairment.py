@@ -19,13 +19,13 @@ PATIENT = 100.0
 """Seconds for one transfer: its client waits whole seconds for each answer that was lost."""
 
 WIRES = [
-    pytest.param(("--loss", "0.02"), id="loss"),
+    pytest.param(("--loss", "0.01"), id="loss"),
     pytest.param(("--duplicate", "0.05"), id="duplicate"),
     pytest.param(("--reorder", "0.05"), id="reorder"),
     pytest.param(("--loss", "0.01", "--duplicate", "0.02", "--reorder", "0.02"), id="all"),
 ]
 NETEM = [
-    pytest.param(("loss", "2%"), id="loss"),
+    pytest.param(("loss", "1%"), id="loss"),
     pytest.param(("delay", "2ms", "reorder", "90%"), id="reorder"),
     pytest.param(("duplicate", "5%"), id="duplicate"),
 ]
