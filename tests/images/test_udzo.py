@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from images.author import sample_bundle_thd
 from images.dmg import Format, inspect_thd, verify_thd
 from images.udzo import SECTORS_PER_CHUNK, write_udzo_thd
+from tests.interop.peer import peer
 
 from .disk import raw_disk, udzo
 
@@ -93,10 +93,8 @@ def sample(tmp_path: Path) -> Path:
     return tmp_path / "S.nbi/NetInstall.dmg"
 
 
-def run(*command: str | Path) -> None:
-    if shutil.which(str(command[0])) is None:
-        pytest.skip(f"{command[0]} is not installed")
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
+def run(command: str, *arguments: str | Path) -> None:
+    subprocess.run([peer(command), *arguments], check=True, capture_output=True, timeout=60)
 
 
 @pytest.mark.interop
@@ -118,4 +116,4 @@ def test_dmg2img_reads_the_disk(sample: Path, tmp_path: Path) -> None:
 @pytest.mark.interop
 def test_seven_zip_accepts_the_image(sample: Path) -> None:
     """7-Zip, which checks the checksum of each partition, finds no fault."""
-    run("7zz" if shutil.which("7zz") else "7z", "t", "-tDmg", sample)
+    run("7zz", "t", "-tDmg", sample)

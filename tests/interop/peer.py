@@ -15,12 +15,14 @@ from pathlib import Path
 import pytest
 
 PACKAGES = {
+    "7zz": "7zip",
     "atftp": "atftp",
     "busybox": "busybox-static",
     "curl": "curl",
     "dhclient": "isc-dhcp-client",
     "dhcpcd": "dhcpcd-base",
     "dhcrelay": "isc-dhcp-relay",
+    "dmg2img": "dmg2img",
     "dnsmasq": "dnsmasq-base",
     "ethtool": "ethtool",
     "go": "golang-go",
