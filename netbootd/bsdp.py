@@ -18,7 +18,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -27,6 +26,7 @@ from netbootd.booter import Asker, Booter
 from netbootd.bsdp_event import QUIET, BsdpTeller
 from netbootd.datagram import Arrival, Datagrams
 from ops.counter import Counter, Counters
+from ops.database import StoreError
 from protocols.bsdp.offered import ServerIdentity
 from protocols.bsdp.outcome import Bind, Moved, Reply, ReplyKind, Silence, Unbind
 from protocols.bsdp.request import BsdpRequest, request_from
@@ -37,8 +37,11 @@ from protocols.dhcp.route import RouteKind
 from protocols.errors import DecodeError
 
 MAX_REMEMBERED = 4096
-"""Answers remembered: one per machine and message, about 1 KiB each, so 4 MiB at most. Past it all
-are forgotten: 4,096 machines that boot within one catalog change are more than this is for."""
+"""Answers remembered: one per machine and message, about 3 KiB each, so 12 MiB. Past it all are
+forgotten: 4,096 machines that boot within one catalog change are more than this is for."""
+MAX_KEY = 1024
+"""Bytes of a question that is remembered: Apple's are 272. Without it, whoever pads questions to
+jumbo frames would have us remember 100 MiB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +82,6 @@ class _Remembered:
 class BsdpResponder:
     """Answers the BSDP requests of all interfaces. Reactor thread only."""
 
-    _log = Logger()
-
     def __init__(
         self,
         *,
@@ -100,10 +101,11 @@ class BsdpResponder:
         self._teller = teller
         self._seconds = seconds
         self._admission = admission
-        self._memo: dict[tuple[str, bytes], _Remembered] = {}
+        self._memo: dict[tuple[str, str, bytes], _Remembered] = {}
         self._memo_of = (-1, -1)
         self._local_servers: dict[tuple[str, str], LocalServer] = {}
-        self._pending: set[bytes] = set()
+        self._selecting: set[bytes] = set()
+        self._leaving: set[bytes] = set()
         self._replies: Mapping[ReplyKind, Counter] = {
             kind: counters.counter(
                 f"netbootd_bsdp_{kind.name.lower()}_replies_total", f"BSDP {kind.value} sent."
@@ -148,7 +150,7 @@ class BsdpResponder:
             self._memo_of = state
         key = memo_key(data)
         if key is not None:
-            remembered = self._memo.get((arrival.local, key))
+            remembered = self._memo.get((arrival.interface, arrival.local, key))
             if remembered is not None:
                 self._answer_again(datagrams, data, remembered, arrival)
                 return
@@ -257,7 +259,7 @@ class BsdpResponder:
             return
         self._replies[reply.kind].inc()
         self._teller.replied(request, arrival, reply, len(payload))
-        if key is not None and reply.kind is ReplyKind.LIST:
+        if key is not None and len(key) <= MAX_KEY and reply.kind is ReplyKind.LIST:
             self._remember(key, request, reply, payload, arrival)
 
     def _remember(
@@ -265,7 +267,7 @@ class BsdpResponder:
     ) -> None:
         if len(self._memo) >= MAX_REMEMBERED:
             self._memo.clear()
-        self._memo[arrival.local, key] = _Remembered(
+        self._memo[arrival.interface, arrival.local, key] = _Remembered(
             request=request,
             reply=reply,
             template=ReplyTemplate(payload),
@@ -285,34 +287,50 @@ class BsdpResponder:
         arrival: Arrival,
     ) -> None:
         mac = effect.mac
-        if mac in self._pending:
+        if mac in self._selecting:
             return  # the machine asked again before the disk answered; one answer is on its way
-        self._pending.add(mac)
 
         def stored(_: object) -> None:
-            self._pending.discard(mac)
+            self._selecting.discard(mac)
             self._send(datagrams, request, reply, arrival)
 
         def failed(failure: Failure) -> None:
-            self._pending.discard(mac)
+            self._selecting.discard(mac)
             self._unstored.inc()
-            self._log.error(
-                "The selection of {mac} could not be stored, so it is not acknowledged: {why}",
-                mac=mac.hex(":"),
-                why=failure.getErrorMessage(),
-            )
+            self._teller.unstored(request, arrival, failure.getErrorMessage())
 
-        stored_at_once: Deferred[None] = self._bindings.bind(
-            effect, class_id=request.question.class_id
-        )
-        stored_at_once.addCallbacks(stored, failed)
+        storing = self._bindings.bind(effect, class_id=request.question.class_id)
+        self._selecting.add(mac)
+        storing.addCallbacks(stored, failed)
+        storing.addErrback(self._broke)
 
     def _forget_or_move(self, silence: Silence) -> None:
         match silence.effect:
             case Unbind(mac=mac):
-                done: Deferred[None] = self._bindings.unbind(mac)
-                done.addErrback(lambda f: self._log.failure("Unbinding failed", failure=f))
+                self._unbind(mac)
             case Moved(mac=mac, address=address):
                 self._bindings.moved(mac, address)
             case _:
                 pass
+
+    def _unbind(self, mac: bytes) -> None:
+        """Forget a machine. If that fails it will say again where it belongs."""
+        if mac in self._leaving:
+            return
+
+        def settled(result: object) -> object:
+            self._leaving.discard(mac)
+            return result
+
+        forgetting = self._bindings.unbind(mac)
+        self._leaving.add(mac)
+        forgetting.addBoth(settled)
+        forgetting.addErrback(self._broke)
+
+    def _broke(self, failure: Failure) -> None:
+        """What the store could not do it has counted; the rest is a fault of ours."""
+        if not isinstance(failure.value, StoreError):
+            _log.failure("What a request asked to be stored went wrong", failure=failure)
+
+
+_log = Logger()

@@ -79,7 +79,8 @@ class BsdpTeller:
 
     def replied(self, request: BsdpRequest, arrival: Arrival, reply: Reply, size: int) -> None:
         """`reply` was sent, `size` bytes of UDP payload."""
-        if not self._may_tell(request.mac, (reply.kind, reply.reason), QUIET):
+        image_id = reply.image.image_id if reply.image else None
+        if not self._may_tell(request.mac, (reply.kind, reply.reason, image_id), QUIET):
             return
         machine, address = request.mac.hex(":"), _address(request)
         class_id, at = request.question.class_id, self._timeline.now()
@@ -148,9 +149,19 @@ class BsdpTeller:
 
     def unanswered(self, mac: bytes, address: str, arrival: Arrival, silence: Silence) -> None:
         """The same, where the request is not even one."""
-        if silence.reason in UNREMARKABLE:
-            return
-        if not self._may_tell(mac, silence.reason, UNANSWERED_QUIET):
+        if silence.reason not in UNREMARKABLE:
+            why = _why(silence.reason, silence.detail)
+            self._tell_unanswered(mac, address, arrival, silence.reason, why)
+
+    def unstored(self, request: BsdpRequest, arrival: Arrival, why: str) -> None:
+        """A selection could not be stored, so it is not acknowledged."""
+        why = f"its selection could not be stored ({why})"
+        self._tell_unanswered(request.mac, _address(request), arrival, "unstored", why)
+
+    def _tell_unanswered(
+        self, mac: bytes, address: str, arrival: Arrival, news: object, why: str
+    ) -> None:
+        if not self._may_tell(mac, news, UNANSWERED_QUIET):
             return
         self._timeline.record(
             RequestUnanswered(
@@ -158,7 +169,7 @@ class BsdpTeller:
                 machine=mac.hex(":"),
                 address=address,
                 interface=arrival.interface,
-                why=_why(silence.reason, silence.detail),
+                why=why,
             )
         )
 

@@ -7,6 +7,9 @@ all interfaces, and IP_PKTINFO tells the arrival; elsewhere there is one socket 
 
 The reader drains its socket in bounded batches, so that a flood cannot keep the reactor from
 timers and other descriptors. It creates no Deferred, writes no log line and keeps no datagram.
+
+A reactor closes a descriptor whose reader raises. One datagram that meets a fault of ours must not
+end the service for all, so what `receive` raises stops here: counted, and the first few told.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from netbootd.interface import Interface
@@ -37,6 +41,8 @@ RECEIVE_BUFFER = 1 << 20
 (a school starting 300 Macs at one bell sends about 600 within a second)."""
 MAX_DATAGRAM = 9216
 """Longest datagram read: a jumbo frame. A longer one is cut by the kernel and fails to decode."""
+MAX_FAULTS_TOLD = 10
+"""Tracebacks written per socket: enough to mend by, and no flood of a log."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +158,8 @@ class Datagrams:
         """Datagrams dropped because they came in by an interface that is not served."""
         self.unsent = 0
         """Replies that the kernel refused (no route, buffer full): the client asks again."""
+        self.faults = 0
+        """Datagrams that `receive` failed on: bugs."""
 
     # What Twisted calls.
 
@@ -162,10 +170,15 @@ class Datagrams:
         return "datagrams"
 
     def doRead(self) -> None:
-        if self._arrivals is not None:
-            self._read_with_info(self._arrivals)
-        elif self._arrival is not None:
-            self._read_bound(self._arrival)
+        try:
+            if self._arrivals is not None:
+                self._read_with_info(self._arrivals)
+            elif self._arrival is not None:
+                self._read_bound(self._arrival)
+        except Exception:  # what waits behind it is read in the reactor's next turn
+            self.faults += 1
+            if self.faults <= MAX_FAULTS_TOLD:
+                _log.failure("A datagram could not be handled")
 
     def connectionLost(self, reason: object) -> None:
         self.stop()
@@ -221,7 +234,10 @@ class Datagrams:
     def send(self, data: bytes, to: tuple[str, int], arrival: Arrival) -> bool:
         """Send a routed reply from the arrival's address. False: the kernel refused it."""
         try:
-            self._sock.sendmsg((data,), arrival.unicast, 0, to)
+            if arrival.unicast:
+                self._sock.sendmsg((data,), arrival.unicast, 0, to)
+            else:  # bound to one address; Windows has no sendmsg
+                self._sock.sendto(data, to)
         except OSError:
             self.unsent += 1
             return False
@@ -229,12 +245,21 @@ class Datagrams:
 
     def broadcast(self, data: bytes, port: int, arrival: Arrival) -> bool:
         """Send to every host on the arrival interface's link."""
+        to = ("255.255.255.255", port)
         try:
-            self._sock.sendmsg((data,), arrival.broadcast, 0, ("255.255.255.255", port))
+            if arrival.broadcast:
+                self._sock.sendmsg((data,), arrival.broadcast, 0, to)
+            else:
+                self._sock.sendto(data, to)
         except OSError:
             self.unsent += 1
             return False
         return True
+
+
+def hears_all(interfaces: Sequence[Interface]) -> bool:
+    """Whether one socket on 0.0.0.0 serves them all, rather than one for each address."""
+    return HAS_PKTINFO and not all(interface.is_loopback for interface in interfaces)
 
 
 def open_datagrams(
@@ -251,9 +276,8 @@ def open_datagrams(
     outside. Raises OSError as `bind` does, with nothing left open.
     """
     opened: list[Datagrams] = []
-    only_loopback = all(interface.is_loopback for interface in interfaces)
     try:
-        if HAS_PKTINFO and not only_loopback:
+        if hears_all(interfaces):
             sock = _bound("0.0.0.0", port, share_port)  # noqa: S104 - broadcasts reach no other
             sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
             opened.append(Datagrams(reactor, sock, receive, arrivals=Arrivals(interfaces)))
@@ -284,3 +308,6 @@ def _bound(address: str, port: int, share_port: bool) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+_log = Logger()

@@ -8,9 +8,11 @@ the configuration allows; it opens no socket.
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, NetmaskValueError
+from typing import Any
 
 import psutil
 
@@ -34,19 +36,33 @@ class Interface:
 def read_interfaces() -> tuple[Interface, ...]:
     """The interfaces that are up and have an IPv4 address, by index."""
     states = psutil.net_if_stats()
-    found = []
-    for name, entries in psutil.net_if_addrs().items():
+    found: dict[str, list[IPv4Interface]] = {}
+    for label, entries in psutil.net_if_addrs().items():
+        name = _name(label)
         state = states.get(name)
         if state is not None and not state.isup:
             continue
-        addresses = tuple(
-            IPv4Interface(f"{entry.address}/{entry.netmask or '255.255.255.255'}")
-            for entry in entries
-            if entry.family is socket.AF_INET
-        )
+        addresses = [_address(entry) for entry in entries if entry.family is socket.AF_INET]
         if addresses:
-            found.append(Interface(name=name, index=_index(name), addresses=addresses))
-    return tuple(sorted(found, key=lambda interface: interface.index))
+            found.setdefault(name, []).extend(addresses)
+    interfaces = [
+        Interface(name=name, index=_index(name), addresses=tuple(addresses))
+        for name, addresses in found.items()
+    ]
+    return tuple(sorted(interfaces, key=lambda interface: interface.index))
+
+
+def _name(label: str) -> str:
+    """The interface of an address's label: `eth0` of `eth0:1`, which Linux lists beside it."""
+    return label.partition(":")[0] if sys.platform == "linux" else label
+
+
+def _address(entry: Any) -> IPv4Interface:
+    """One of psutil's addresses; without a usable netmask it is a network of its own."""
+    try:
+        return IPv4Interface(f"{entry.address}/{entry.netmask}")
+    except NetmaskValueError:
+        return IPv4Interface(entry.address)
 
 
 def _index(name: str) -> int:

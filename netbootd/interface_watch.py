@@ -22,8 +22,6 @@ INTERVAL = 5.0
 class InterfaceWatch(Service):
     """Tells `changed` of each new table of served interfaces."""
 
-    _log = Logger()
-
     def __init__(
         self,
         *,
@@ -41,7 +39,7 @@ class InterfaceWatch(Service):
     def startService(self) -> None:
         super().startService()  # type: ignore[no-untyped-call]
         done = self._loop.start(INTERVAL, now=False)
-        done.addErrback(lambda failure: self._log.failure("Interface watch ended", failure=failure))
+        done.addErrback(lambda failure: _log.failure("Interface watch ended", failure=failure))
 
     def stopService(self) -> None:
         super().stopService()  # type: ignore[no-untyped-call]
@@ -51,19 +49,16 @@ class InterfaceWatch(Service):
     def _look(self) -> None:
         try:
             found = self._read()
-        except OSError as error:
-            self._log.warn("The interfaces could not be read: {error}", error=error)
-            return
-        if found == self._current:
-            return
-        self._current = found
-        self._log.info(
-            "Interfaces changed; serving {addresses}",
-            addresses=", ".join(
-                f"{address.ip} [{interface.name}]"
-                for interface in found
-                for address in interface.addresses
-            )
-            or "none",
-        )
-        self._changed(found)
+            if found != self._current:
+                self._tell(found)
+                self._changed(found)
+                self._current = found
+        except Exception:  # the table may be readable, or the change possible, at the next look
+            _log.failure("The interfaces could not be followed")
+
+    def _tell(self, found: tuple[Interface, ...]) -> None:
+        shown = [f"{address.ip} [{one.name}]" for one in found for address in one.addresses]
+        _log.info("Interfaces changed; serving {addresses}", addresses=", ".join(shown) or "none")
+
+
+_log = Logger()

@@ -100,8 +100,6 @@ class Subscription:
 class Timeline:
     """The machines, newest seen last, and their events. Implements `TransferObserver`."""
 
-    _log = Logger()
-
     def __init__(self, utcnow: Callable[[], datetime], *, max_machines: int = MAX_MACHINES) -> None:
         self._utcnow = utcnow
         self._max_machines = max_machines
@@ -109,6 +107,8 @@ class Timeline:
         self._key_by_address: dict[str, str] = {}
         self._subscriptions: set[Subscription] = set()
         self._listeners: list[Callable[[Event], None]] = []
+        self._counted: dict[Transfer, int] = {}
+        """Bytes of each root image under way that its machine has been credited with."""
 
     def now(self) -> datetime:
         """The moment to stamp on an event."""
@@ -149,7 +149,7 @@ class Timeline:
             try:
                 listener(event)
             except Exception:
-                self._log.failure("A timeline listener failed")
+                _log.failure("A timeline listener failed")
 
     def _seen(self, event: Event) -> Machine:
         machine = self._machines.get(event.machine)
@@ -163,7 +163,7 @@ class Timeline:
             self._machines[event.machine] = machine
             if len(self._machines) > self._max_machines:
                 _, gone = self._machines.popitem(last=False)
-                self._key_by_address.pop(gone.address, None)
+                self._leave(gone)
         else:
             self._machines.move_to_end(event.machine)
         machine.last_seen = event.at
@@ -174,20 +174,26 @@ class Timeline:
         if address == "0.0.0.0":  # noqa: S104 - no address yet
             return
         if machine.address != address:
-            if self._key_by_address.get(machine.address) == machine.key:
-                del self._key_by_address[machine.address]
+            self._leave(machine)
             machine.address = address
         if machine.key != address:
             self._key_by_address[address] = machine.key
 
+    def _leave(self, machine: Machine) -> None:
+        """`machine` is not at its address any more, which may be another's by now."""
+        if self._key_by_address.get(machine.address) == machine.key:
+            del self._key_by_address[machine.address]
+
     @staticmethod
     def _replace_progress(machine: Machine, event: TransferProgressed) -> None:
         """Only the latest progress of a file stays: a root image would push out all the rest."""
-        last = machine.events[-1] if machine.events else None
-        if isinstance(last, TransferProgressed) and last.name == event.name:
-            machine.events[-1] = event
-        else:
-            machine.events.append(event)
+        for past in reversed(machine.events):
+            if isinstance(past, TransferProgressed) and past.name == event.name:
+                machine.events.remove(past)
+                break
+            if isinstance(past, TransferStarted) and past.name == event.name:
+                break  # what is older belongs to an earlier boot
+        machine.events.append(event)
 
     @staticmethod
     def _learn(machine: Machine, event: Event) -> None:
@@ -200,8 +206,6 @@ class Timeline:
                 machine.system_id = event.system_id
                 machine.image = event.image
                 machine.root_image_bytes = 0
-            case TransferFinished(role="root_image"):
-                machine.root_image_bytes += event.sent
             case _:
                 pass
 
@@ -233,6 +237,7 @@ class Timeline:
                 sent=transfer.sent,
             )
         )
+        self._count(transfer)
 
     def finished(self, transfer: Transfer) -> None:
         assert transfer.outcome is not None  # noqa: S101 - the services set it before they tell
@@ -250,6 +255,17 @@ class Timeline:
                 seconds=transfer.ended_at - transfer.started_at,
             )
         )
+        self._count(transfer)
+
+    def _count(self, transfer: Transfer) -> None:
+        """Credit the machine with what it has read since the last time: a Mac that runs from its
+        root image keeps one connection for hours."""
+        if transfer.role != "root_image":
+            return
+        machine = self._machines[self.key_for(transfer.peer)]
+        machine.root_image_bytes += transfer.sent - self._counted.pop(transfer, 0)
+        if transfer.outcome is None:
+            self._counted[transfer] = transfer.sent
 
     def missing(self, service: str, peer: str, name: str, why: str) -> None:
         """A file was asked for that is not published."""
@@ -263,3 +279,6 @@ class Timeline:
                 why=why,
             )
         )
+
+
+_log = Logger()

@@ -10,10 +10,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFDSet
 from twisted.trial.unittest import TestCase
 
+from netbootd import datagram
 from netbootd.config import NetworkSettings
 from netbootd.datagram import (
     HAS_PKTINFO,
     IN_PKTINFO,
+    MAX_FAULTS_TOLD,
     Arrival,
     Arrivals,
     Datagrams,
@@ -161,3 +163,67 @@ class DatagramsTests(TestCase):
         sent = datagrams.send(b"x" * 70000, ("127.0.0.1", 9), datagrams._arrival)
 
         self.assertEqual((sent, datagrams.unsent), (False, 1))
+
+    async def test_a_datagram_that_meets_a_fault_ends_nothing(self) -> None:
+        """Our own bug is logged and counted; the next datagram is served, and so are the others."""
+        served = self.receive
+
+        def receive(
+            datagrams: Datagrams, data: bytes, peer: tuple[str, int], arrival: Arrival
+        ) -> None:
+            if data == b"poison":
+                raise RuntimeError("a fault of ours")
+            served(datagrams, data, peer, arrival)
+
+        (datagrams,) = open_datagrams(self.reactor, [LOOPBACK], 0, receive)
+        poisoner = self.client()
+        poison = MAX_FAULTS_TOLD + 5
+        for _ in range(poison):
+            poisoner.sendto(b"poison", ("127.0.0.1", datagrams.port))
+
+        await self.exchange(datagrams)
+
+        self.assertEqual(datagrams.faults, poison)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), MAX_FAULTS_TOLD)
+
+    async def test_without_ancillary_data_each_address_has_its_socket(self) -> None:
+        """Where no arrival is told, a socket is bound to each address and answers by itself."""
+        self.patch(datagram, "HAS_PKTINFO", False)
+        self.patch(socket, "socket", SocketOfWindows)
+        two = Interface(
+            name="Ethernet",
+            index=0,
+            addresses=(IPv4Interface("127.0.0.1/8"), IPv4Interface("127.0.0.2/8")),
+        )
+        first, second = open_datagrams(self.reactor, [two], 0, self.receive)
+        self.addCleanup(second.stop)
+
+        arrival = await self.exchange(first)
+
+        self.assertEqual((arrival.interface, arrival.local), ("Ethernet", "127.0.0.1"))
+        self.assertEqual(second._sock.getsockname()[0], "127.0.0.2")
+        self.assertTrue(first.broadcast(b"offer", 9, arrival))
+        self.assertFalse(first.send(b"x" * 70000, ("127.0.0.1", 9), arrival))
+
+    async def test_an_interface_that_comes_is_served_by_the_socket_that_is_there(self) -> None:
+        """With one socket for all, a new table of interfaces is all that it takes."""
+        if not HAS_PKTINFO:
+            self.skipTest("IP_PKTINFO is Linux")
+        (datagrams,) = open_datagrams(self.reactor, [LAN], 0, self.receive)
+        self.client().sendto(b"too early", ("127.0.0.1", datagrams.port))
+        datagrams.doRead()
+        self.assertEqual(datagrams.unserved, 1)
+
+        datagrams.serve([LAN, LOOPBACK])
+
+        await self.exchange(datagrams)
+
+
+class SocketOfWindows(socket.socket):
+    """A socket without what Windows does not have."""
+
+    @property
+    def sendmsg(self) -> None:  # type: ignore[override]
+        raise AttributeError("socket has no sendmsg")
+
+    recvmsg = sendmsg  # type: ignore[assignment]

@@ -131,6 +131,54 @@ class TimelineTests(SynchronousTestCase):
         assert isinstance(progress, TransferProgressed)
         self.assertEqual(progress.sent, 990)
 
+    def test_files_side_by_side_do_not_push_out_the_rest(self) -> None:
+        """Two files whose progress is told in turn take one entry each."""
+        self.timeline.record(selected())
+        for sent in range(0, 1000, 10):
+            for role in ("root_image", "kernelcache"):
+                progress = transfer(sent=sent, role=role)
+                progress.name = f"A.nbi/{role}"
+                self.timeline.progressed(progress)
+
+        machine = self.timeline.machine(MAC)
+        assert machine is not None
+        self.assertEqual(
+            [getattr(event, "sent", None) for event in machine.events], [None, 990, 990]
+        )
+
+    def test_the_progress_of_an_earlier_boot_stays(self) -> None:
+        """A file that is read again has an entry of its own: the first is history."""
+        self.timeline.record(selected())
+        for sent in (100, 200):
+            self.timeline.started(transfer())
+            self.timeline.progressed(transfer(sent=sent))
+
+        machine = self.timeline.machine(MAC)
+        assert machine is not None
+        told = [event.sent for event in machine.events if isinstance(event, TransferProgressed)]
+        self.assertEqual(told, [100, 200])
+
+    def test_root_image_bytes_count_while_they_flow(self) -> None:
+        """A Mac that runs from its image keeps one connection for hours; each byte counts once."""
+        self.timeline.record(selected())
+        reading = transfer()
+        self.timeline.started(reading)
+        for sent in (300, 500):
+            reading.sent = sent
+            self.timeline.progressed(reading)
+
+            machine = self.timeline.machine(MAC)
+            assert machine is not None
+            self.assertEqual(machine.root_image_bytes, sent)
+
+        self.timeline.record(selected())
+        reading.sent = 600
+        reading.outcome = Outcome.ABORTED
+        self.timeline.finished(reading)
+
+        self.assertEqual(machine.root_image_bytes, 100)
+        self.assertEqual(self.timeline._counted, {})
+
     def test_root_image_bytes_count_from_the_selection(self) -> None:
         """What was read of the root image is summed over connections, anew for each boot."""
         for _ in range(2):
@@ -166,6 +214,17 @@ class TimelineTests(SynchronousTestCase):
 
         self.assertEqual([machine.key for machine in timeline.machines()], ["m1", "m2", "m3"])
         self.assertEqual(timeline.key_for("10.0.0.0"), "10.0.0.0")
+
+    def test_a_forgotten_machine_takes_no_other_ones_address(self) -> None:
+        """Whoever has the address of a machine that is forgotten is still found by it."""
+        timeline = Timeline(Wall(), max_machines=2)
+        timeline.record(listed(machine="old"))
+        timeline.record(listed(machine="new"))
+
+        timeline.record(listed(machine="third", address="10.0.0.99"))
+
+        self.assertIsNone(timeline.machine("old"))
+        self.assertEqual(timeline.key_for(ADDRESS), "new")
 
     def test_a_subscriber_gets_events_in_order(self) -> None:
         """`async for` yields what was recorded, waits for more, and ends when closed."""
