@@ -9,6 +9,7 @@ client.
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 
 from images.paths import PathRefused, Refusal
@@ -21,6 +22,9 @@ from netbootd.http.status import Refused
 
 MAX_LINE = 8192
 """Bytes of a request line (RFC 9112, 3: at least 8,000 should do); names are 1,024 at most."""
+
+
+_EMPTY_LINES = re.compile(rb"\A(?:\r\n)+")
 
 
 class Conversation:
@@ -126,27 +130,21 @@ class Conversation:
 
     def _next_head(self) -> bytes | None:
         buffer = self._buffer
-        # RFC 9112, 2.2: empty lines before a request are to be ignored.
         if buffer.startswith(b"\r\n"):
-            self._buffer = buffer = buffer.lstrip(b"\r\n")
+            # RFC 9112, 2.2: empty lines before a request are to be ignored.
+            self._buffer = buffer = _EMPTY_LINES.sub(b"", buffer, count=1)
         end = buffer.find(HEAD_END) + len(HEAD_END)
-        if end < len(HEAD_END):
-            self._check_incomplete(buffer)
-            return None
-        if end > self._site.limits.max_request:
-            raise _too_large(buffer)
-        if end == len(buffer):
-            self._buffer = b""
-            return buffer
-        self._buffer = buffer[end:]
-        return buffer[:end]
-
-    def _check_incomplete(self, buffer: bytes) -> None:
-        if len(buffer) > self._site.limits.max_request:
-            raise _too_large(buffer)
-        # Whoever ends lines with LF alone would wait for an answer until the time is out.
-        if buffer.count(b"\n") != buffer.count(b"\r\n"):
+        complete = end >= len(HEAD_END)
+        head = buffer[:end] if complete else buffer
+        if len(head) > self._site.limits.max_request:
+            raise _too_large(head)
+        # Whoever ends lines with LF alone would otherwise wait until the time is out.
+        if head.count(b"\n") != head.count(b"\r\n"):
             raise Refused(HTTPStatus.BAD_REQUEST, "lines end with CR LF")
+        if not complete:
+            return None
+        self._buffer = buffer[end:]
+        return head
 
     def _file_for(self, request: Request, now: float) -> PublishedFile:
         file = self._file

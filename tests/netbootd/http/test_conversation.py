@@ -178,6 +178,8 @@ def test_allow(conversation: Conversation) -> None:
     [
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),  # TLS on the wrong port
         (b"GET / HTTP/1.1\nHost: boot\n\n", 400),
+        (b"GET /x\nHost: boot\r\n\r\n", 400),
+        (b"\r\n\nGET / HTTP/1.1\r\nHost: boot\r\n\r\n", 400),
         (b"BREW /pot HTTP/1.1\r\nHost: boot\r\n\r\n", 501),
         (b"GET / HTTP/3.0\r\nHost: boot\r\n\r\n", 505),
         (ask("Content-Length: 4") + b"body", 413),
