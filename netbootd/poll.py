@@ -46,7 +46,8 @@ class PollGroup(Protocol):
     def watch(
         self, fileno: int, on_readable: Callback | None = None, on_writable: Callback | None = None
     ) -> None:
-        """Add a descriptor, or change what is called for it; None: not interested.
+        """Add a descriptor, or change what is called for it; None: not interested, and both None
+        is the same as `forget`.
 
         An error or a hang-up calls `on_readable`, or `on_writable` where there is no other: its
         next system call reports it. A callback that raises is logged and its descriptor forgotten.
@@ -56,7 +57,7 @@ class PollGroup(Protocol):
         """Stop watching, before the descriptor is closed; one that is not watched is no error."""
 
     def close(self) -> None:
-        """Forget all and release what the group holds. It can not be used again."""
+        """Forget all members and release what the group holds."""
 
 
 def poll_group(reactor: IReactorFDSet, after: Callback = lambda: None) -> PollGroup:
@@ -78,7 +79,8 @@ class EpollGroup:
     def __init__(self, reactor: IReactorFDSet, after: Callback) -> None:
         self._reactor = reactor
         self._after = after
-        self._epoll = select.epoll()
+        self._epoll: select.epoll | None = None
+        """Open while there are members."""
         self._members: dict[int, tuple[Callback | None, Callback | None]] = {}
         self._in_vain = 0
         """Second looks without result since the last good one."""
@@ -88,7 +90,7 @@ class EpollGroup:
     # What the reactor calls.
 
     def fileno(self) -> int:
-        return self._epoll.fileno()
+        return -1 if self._epoll is None else self._epoll.fileno()
 
     def logPrefix(self) -> str:
         return "poll"
@@ -98,7 +100,7 @@ class EpollGroup:
         self.close()
 
     def doRead(self) -> None:
-        self._serve(self._epoll.poll(0, EVENTS_PER_LOOK))
+        self._look()
         if self._rest:
             self._rest -= 1
         else:
@@ -110,40 +112,51 @@ class EpollGroup:
         self, fileno: int, on_readable: Callback | None = None, on_writable: Callback | None = None
     ) -> None:
         mask = (select.EPOLLIN if on_readable else 0) | (select.EPOLLOUT if on_writable else 0)
+        if not mask:  # a hang-up would be reported for ever
+            self.forget(fileno)
+            return
+        if self._epoll is None:
+            self._epoll = select.epoll()
+            self._reactor.addReader(self)
         if fileno in self._members:
             self._epoll.modify(fileno, mask)
         else:
             self._epoll.register(fileno, mask)
-            if not self._members:
-                self._reactor.addReader(self)
         self._members[fileno] = (on_readable, on_writable)
 
     def forget(self, fileno: int) -> None:
-        if self._members.pop(fileno, None) is None:
+        if self._members.pop(fileno, None) is None or self._epoll is None:
             return
         self._epoll.unregister(fileno)
         if not self._members:
-            self._reactor.removeReader(self)
+            self.close()
 
     def close(self) -> None:
-        if self._epoll.closed:
-            return
-        if self._members:
-            self._members.clear()
+        self._members.clear()
+        if self._epoll is not None:
             self._reactor.removeReader(self)
-        self._epoll.close()
+            self._epoll.close()
+            self._epoll = None
+
+    # Its own.
+
+    def _look(self) -> bool:
+        """Serve the members that are ready; whether there were any."""
+        ready = self._epoll.poll(0, EVENTS_PER_LOOK) if self._epoll is not None else []
+        if ready:
+            self._serve(ready)
+        return bool(ready)
 
     def _look_again(self) -> None:
         """Serve what becomes ready soon, for a bounded time."""
         started = served = perf_counter()
         while self._members:
-            ready = self._epoll.poll(0, EVENTS_PER_LOOK)
-            now = perf_counter()
-            if ready:
+            if self._look():
                 self._in_vain = 0
-                self._serve(ready)
-                served = perf_counter()
-            elif now - served > SECOND_LOOK:
+                now = served = perf_counter()
+            else:
+                now = perf_counter()
+            if now - served > SECOND_LOOK:
                 self._in_vain = min(self._in_vain + 1, MAX_REST)
                 self._rest = (1 << self._in_vain) - 1
                 return
@@ -166,7 +179,7 @@ class EpollGroup:
             except Exception:
                 _log.failure("a poll callback raised; its descriptor is no longer watched")
                 self.forget(fileno)
-        _call(self._after)
+        _finish(self._after)
 
 
 @implementer(IReadWriteDescriptor)
@@ -202,7 +215,7 @@ class _Member:
         except Exception:
             _log.failure("a poll callback raised; its descriptor is no longer watched")
             self._group.forget(self._fileno)
-        _call(self._group.after)
+        _finish(self._group.after)
 
 
 class ReactorGroup:
@@ -216,6 +229,9 @@ class ReactorGroup:
     def watch(
         self, fileno: int, on_readable: Callback | None = None, on_writable: Callback | None = None
     ) -> None:
+        if not on_readable and not on_writable:
+            self.forget(fileno)
+            return
         member = self._members.get(fileno)
         if member is None:
             member = self._members[fileno] = _Member(self, fileno)
@@ -240,7 +256,7 @@ class ReactorGroup:
             self.forget(fileno)
 
 
-def _call(after: Callback) -> None:
+def _finish(after: Callback) -> None:
     try:
         after()
     except Exception:

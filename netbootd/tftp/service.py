@@ -89,7 +89,9 @@ class TftpService(Service):
         self.observer = observer
         self.counters = TftpCounters(counters)
         self.now = monotonic
+        self.answers: list[tuple[Session, Blocks]] = []
         self.can_segment = can_segment()
+        self.group: PollGroup = poll_group(reactor, self._answer_all)
         self._reactor = reactor
         self._interfaces = interfaces
         self._settings = settings
@@ -97,7 +99,6 @@ class TftpService(Service):
         self._open_file = open_file
         self._listeners: list[Datagrams] = []
         self._sweep: IDelayedCall | None = None
-        self.answers: list[tuple[Session, Blocks]] = []
         self._forget_all()
 
     def _forget_all(self) -> None:
@@ -116,7 +117,6 @@ class TftpService(Service):
 
     def startService(self) -> None:
         super().startService()  # type: ignore[no-untyped-call]
-        self.group: PollGroup = poll_group(self._reactor, self._answer_all)
         for listener in self._listeners:
             listener.start()
 
