@@ -61,7 +61,8 @@ class Bindings:
         self._machines: dict[bytes, Machine] = {}
         self._arriving = 0  # machines on their way to disk for the first time
         self._next_number = 1
-        self._version = 0
+        self.version = 0
+        """Changes whenever `lookup` or `count` would answer differently."""
         self._refused = counters.counter(
             "netbootd_bsdp_refused_bindings_total", "Selections refused because the table is full."
         )
@@ -72,7 +73,7 @@ class Bindings:
         self._machines = {machine.mac: machine for machine in machines}
         # As Apple's server starts (bsdpd.c:736).
         self._next_number = 1 + max((m.binding.number for m in machines), default=0)
-        self._version += 1
+        self.version += 1
         return self
 
     @property
@@ -84,11 +85,6 @@ class Bindings:
     def next_number(self) -> int:
         """The number that the next new machine gets. Never given twice while we run."""
         return self._next_number
-
-    @property
-    def version(self) -> int:
-        """Changes whenever `lookup` or `count` would answer differently."""
-        return self._version
 
     def lookup(self, mac: bytes) -> Binding | None:
         """What the machine selected here, if it did."""
@@ -125,7 +121,7 @@ class Bindings:
 
         def remember(_: None) -> None:
             self._machines[machine.mac] = machine
-            self._version += 1
+            self.version += 1
 
         return self._save(machine).addBoth(settle).addCallback(remember)
 
@@ -134,7 +130,7 @@ class Bindings:
 
         def forget(_: None) -> None:
             if self._machines.pop(mac, None) is not None:
-                self._version += 1
+                self.version += 1
 
         return self._store.write(FORGET_MACHINE, mac=mac.hex(":")).addCallback(forget)
 

@@ -13,7 +13,6 @@ synchronous, touches no disk and writes no log line; a SELECT is acknowledged on
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -24,15 +23,20 @@ from twisted.python.failure import Failure
 from netbootd.binding import Bindings
 from netbootd.booter import Asker, Booter
 from netbootd.bsdp_event import QUIET, BsdpTeller
-from netbootd.datagram import Arrival, Datagrams
+from netbootd.datagram import Arrival, Datagrams, routed_source
 from ops.counter import Counter, Counters
 from ops.database import StoreError
 from protocols.bsdp.offered import ServerIdentity
 from protocols.bsdp.outcome import Bind, Moved, Reply, ReplyKind, Silence, Unbind
 from protocols.bsdp.request import BsdpRequest, request_from
 from protocols.bsdp.server import respond
-from protocols.bsdp.template import ReplyTemplate, memo_key
-from protocols.dhcp.codec import CIADDR, decode, encode
+from protocols.bsdp.template import (
+    ETHERNET_REQUEST,
+    ReplyTemplate,
+    is_memorable,
+    question_of,
+)
+from protocols.dhcp.codec import XID, decode, encode
 from protocols.dhcp.route import RouteKind
 from protocols.errors import DecodeError
 
@@ -72,9 +76,10 @@ class _Remembered:
     request: BsdpRequest
     reply: Reply
     template: ReplyTemplate
-    ciaddr: bytes
+    arrival: Arrival
     to: tuple[str, int]
-    """Where `ciaddr` is answered."""
+    is_routed_right: bool
+    """Whether the system sends to `to` from our address of the arrival without being told."""
     quiet_until: float
     """Monotonic seconds until which answering again is no news."""
 
@@ -101,8 +106,8 @@ class BsdpResponder:
         self._teller = teller
         self._seconds = seconds
         self._admission = admission
-        self._memo: dict[tuple[str, str, bytes], _Remembered] = {}
-        self._memo_of = (-1, -1)
+        self._memo: dict[bytes, _Remembered] = {}
+        self._generation = self._version = -1
         self._local_servers: dict[tuple[str, str], LocalServer] = {}
         self._selecting: set[bytes] = set()
         self._leaving: set[bytes] = set()
@@ -144,38 +149,36 @@ class BsdpResponder:
         self, datagrams: Datagrams, data: bytes, peer: tuple[str, int], arrival: Arrival
     ) -> None:
         """One datagram."""
-        state = (self._booter.generation, self._bindings.version)
-        if state != self._memo_of:
+        if self._booter.generation != self._generation or self._bindings.version != self._version:
             self._memo.clear()
-            self._memo_of = state
-        key = memo_key(data)
-        if key is not None:
-            remembered = self._memo.get((arrival.interface, arrival.local, key))
-            if remembered is not None:
-                self._answer_again(datagrams, data, remembered, arrival)
-                return
-        self._answer(datagrams, data, key, peer, arrival)
+            self._generation, self._version = self._booter.generation, self._bindings.version
+        remembered = self._memo.get(question_of(data))
+        if (
+            remembered is not None
+            and remembered.arrival is arrival
+            and data.startswith(ETHERNET_REQUEST)
+        ):
+            self._answer_again(datagrams, data, remembered)
+        else:
+            self._answer(datagrams, data, peer, arrival)
 
-    def _answer_again(
-        self, datagrams: Datagrams, data: bytes, remembered: _Remembered, arrival: Arrival
-    ) -> None:
-        if data[CIADDR] != remembered.ciaddr:
-            remembered.ciaddr = data[CIADDR]
-            remembered.to = (socket.inet_ntoa(data[CIADDR]), remembered.to[1])
-        self._requests.inc()
-        payload = remembered.template.splice(data)
-        if datagrams.send(payload, remembered.to, arrival):
-            self._lists.inc()
+    def _answer_again(self, datagrams: Datagrams, data: bytes, remembered: _Remembered) -> None:
+        self._requests.value += 1
+        payload = remembered.template.with_xid(data[XID])
+        send = datagrams.send_routed if remembered.is_routed_right else datagrams.send
+        if send(payload, remembered.to, remembered.arrival):
+            self._lists.value += 1
             now = self._seconds()
             if now >= remembered.quiet_until:
                 remembered.quiet_until = now + QUIET
-                self._teller.replied(remembered.request, arrival, remembered.reply, len(payload))
+                self._teller.replied(
+                    remembered.request, remembered.arrival, remembered.reply, len(payload)
+                )
 
     def _answer(
         self,
         datagrams: Datagrams,
         data: bytes,
-        key: bytes | None,
         peer: tuple[str, int],
         arrival: Arrival,
     ) -> None:
@@ -197,6 +200,7 @@ class BsdpResponder:
             self._silent.inc()
             self._teller.unanswered(mac, peer[0], arrival, request)
             return
+        key = question_of(data) if is_memorable(data) else None
         self._converse(datagrams, request, self._server(arrival), key, arrival)
 
     def _server(self, arrival: Arrival) -> LocalServer:
@@ -260,19 +264,27 @@ class BsdpResponder:
         self._replies[reply.kind].inc()
         self._teller.replied(request, arrival, reply, len(payload))
         if key is not None and len(key) <= MAX_KEY and reply.kind is ReplyKind.LIST:
-            self._remember(key, request, reply, payload, arrival)
+            self._remember(datagrams, key, request, reply, payload, arrival)
 
     def _remember(
-        self, key: bytes, request: BsdpRequest, reply: Reply, payload: bytes, arrival: Arrival
+        self,
+        datagrams: Datagrams,
+        key: bytes,
+        request: BsdpRequest,
+        reply: Reply,
+        payload: bytes,
+        arrival: Arrival,
     ) -> None:
         if len(self._memo) >= MAX_REMEMBERED:
             self._memo.clear()
-        self._memo[arrival.interface, arrival.local, key] = _Remembered(
+        to = (str(reply.route.address), reply.route.port)
+        self._memo[key] = _Remembered(
             request=request,
             reply=reply,
             template=ReplyTemplate(payload),
-            ciaddr=request.message.ciaddr.packed,
-            to=(str(reply.route.address), reply.route.port),
+            arrival=arrival,
+            to=to,
+            is_routed_right=routed_source(to) == arrival.local,
             quiet_until=self._seconds() + QUIET,
         )
 

@@ -18,6 +18,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
@@ -243,6 +244,15 @@ class Datagrams:
             return False
         return True
 
+    def send_routed(self, data: bytes, to: tuple[str, int], arrival: Arrival) -> bool:
+        """The same where `routed_source(to)` is the arrival's address anyway: a tenth cheaper."""
+        try:
+            self._sock.sendto(data, to)
+        except OSError:
+            self.unsent += 1
+            return False
+        return True
+
     def broadcast(self, data: bytes, port: int, arrival: Arrival) -> bool:
         """Send to every host on the arrival interface's link."""
         to = ("255.255.255.255", port)
@@ -260,6 +270,17 @@ class Datagrams:
 def hears_all(interfaces: Sequence[Interface]) -> bool:
     """Whether one socket on 0.0.0.0 serves them all, rather than one for each address."""
     return HAS_PKTINFO and not all(interface.is_loopback for interface in interfaces)
+
+
+def routed_source(to: tuple[str, int]) -> str | None:
+    """The address that the system sends to `to` from, left to itself; None: it cannot."""
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as sock:
+        try:
+            sock.connect(to)  # of a UDP socket: a look at the routes, nothing is sent
+        except OSError:
+            return None
+        source: str = sock.getsockname()[0]
+        return source
 
 
 def open_datagrams(

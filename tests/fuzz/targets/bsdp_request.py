@@ -11,7 +11,7 @@ from protocols.bsdp.offered import OfferedImage, ServerIdentity
 from protocols.bsdp.outcome import Bind, Binding, Outcome, Reply, ReplyKind
 from protocols.bsdp.request import BsdpRequest, request_from
 from protocols.bsdp.server import respond
-from protocols.bsdp.template import ReplyTemplate, memo_key
+from protocols.bsdp.template import ReplyTemplate, is_memorable
 from protocols.dhcp.codec import decode, encode
 from protocols.errors import DecodeError
 
@@ -68,5 +68,5 @@ def _check(data: bytes, request: BsdpRequest, reply: Reply) -> None:
     for field in vendor.FIELDS:
         options.value(field)
     assert isinstance(reply.effect, Bind) is (reply.kind is ReplyKind.SELECT)
-    if reply.is_repeatable and memo_key(data) is not None:
-        assert ReplyTemplate(payload).splice(data) == payload
+    if reply.is_repeatable and is_memorable(data):
+        assert ReplyTemplate(payload).with_xid(data[4:8]) == payload

@@ -1,8 +1,7 @@
-"""Replies by splicing are the replies of the full path."""
+"""Replies given again are the replies of the full path."""
 
 from __future__ import annotations
 
-import struct
 from dataclasses import replace
 from ipaddress import IPv4Address
 
@@ -14,8 +13,8 @@ from protocols.bsdp import vendor
 from protocols.bsdp.outcome import Binding, Reply, ReplyKind
 from protocols.bsdp.request import BsdpRequest, request_from
 from protocols.bsdp.server import respond
-from protocols.bsdp.template import ReplyTemplate, memo_key
-from protocols.dhcp.codec import decode, encode
+from protocols.bsdp.template import ReplyTemplate, is_memorable, question_of
+from protocols.dhcp.codec import XID, decode, encode
 from protocols.dhcp.option import RawOption
 from tests.protocols.bsdp.ask import (
     DISCOVER_REQUEST,
@@ -71,33 +70,36 @@ def with_header(data: bytes, header: bytes) -> bytes:
 
 
 @given(ASKED, HEADERS, HEADERS, st.binary(min_size=6, max_size=6), st.sampled_from([None, BOUND]))
-def test_splicing_is_the_full_path(
-    asked: bytes, one: bytes, other: bytes, mac: bytes, binding: Binding | None
+def test_a_reply_given_again_is_that_of_the_full_path(
+    asked: bytes, header: bytes, other: bytes, mac: bytes, binding: Binding | None
 ) -> None:
-    """Whatever the header fields that vary, a template gives the bytes that `respond` gives."""
-    asked = asked[:28] + mac + asked[34:]
-    first, second = with_header(asked, one), with_header(asked, other)
-    assume(memo_key(first) is not None)
-    assume(memo_key(second) is not None)
+    """Whatever the header, another hops and xid get the bytes that `respond` gives."""
+    first = with_header(asked[:28] + mac + asked[34:], header)
+    assume(is_memorable(first))
+    second = first[:3] + other[3:8] + first[8:]
     answer = full(first, binding)
 
-    spliced = ReplyTemplate(answer).splice(second)
+    again = ReplyTemplate(answer).with_xid(second[XID])
 
-    assert memo_key(first) == memo_key(second)
-    assert spliced == full(second, binding)
+    assert is_memorable(second)
+    assert question_of(first) == question_of(second)
+    assert again == full(second, binding)
 
 
-def test_key_holds_all_that_an_answer_depends_on() -> None:
-    """Another machine, name, file or option is another key."""
+def test_question_holds_all_that_an_answer_depends_on() -> None:
+    """Another machine, address, relay, flag, name, file or option is another question."""
     asked = datagram(LIST, VERSION)
     others = [
         datagram(LIST, VERSION, chaddr=b"\x02\xbb\xcc\xdd\xee\x02"),
+        datagram(LIST, VERSION, ciaddr=IPv4Address("10.0.0.99")),
+        datagram(LIST, VERSION, giaddr=IPv4Address("10.0.0.98")),
+        datagram(LIST, VERSION, flags=0x8000),
         datagram(LIST, VERSION, sname=b"other"),
         datagram(LIST, VERSION, file=b"file"),
         datagram(LIST, VERSION, FILTER_DIAGNOSTICS),
     ]
 
-    assert len({memo_key(data) for data in [asked, *others]}) == 5
+    assert len({question_of(data) for data in [asked, *others]}) == 8
 
 
 @pytest.mark.parametrize(
@@ -114,28 +116,9 @@ def test_key_holds_all_that_an_answer_depends_on() -> None:
         b"\x01\x01\x06",
     ],
 )
-def test_no_key_where_an_answer_depends_on_more(data: bytes) -> None:
+def test_not_memorable_where_an_answer_depends_on_more(data: bytes) -> None:
     """Replies, other hardware, siaddr, and what is answered at its source are not remembered."""
-    assert memo_key(data) is None
-
-
-def test_splicing_ignores_what_the_full_path_ignores() -> None:
-    """secs and hops count up while a machine retries; the reply stays the same."""
-    first = datagram(LIST, VERSION)
-    retry = datagram(LIST, VERSION, secs=12, hops=1)
-    answer = full(first, None)
-
-    assert ReplyTemplate(answer).splice(retry) == answer
-
-
-def test_splice_keeps_the_server_of_the_template() -> None:
-    """siaddr and option 54 belong to the identity with which the reply was made."""
-    answer = full(datagram(LIST, VERSION), None)
-
-    spliced = ReplyTemplate(answer).splice(datagram(LIST, VERSION, xid=7))
-
-    assert struct.unpack_from("!I", spliced, 4) == (7,)
-    assert decode(spliced) == replace(decode(answer), xid=7)
+    assert not is_memorable(data)
 
 
 def test_only_answers_without_effect_are_repeatable() -> None:
