@@ -6,8 +6,8 @@ responder that remembers what it answered does no work twice. Three parts:
 `question_of` is the datagram without its first eight bytes: op, htype, hlen, hops and xid.
 `is_memorable` says whether an answer depends on that question alone (op, htype and hlen are what
 they must be, hops is ignored, the source of the datagram does not matter).
-`ReplyTemplate` holds one reply that `is_repeatable`; `with_xid` gives it to another datagram that is
-memorable and asks the same. That is what `respond` gives, byte for byte, as long as the other
+`ReplyTemplate` holds one reply that `is_repeatable`; `with_xid` gives it to another datagram that
+is memorable and asks the same. That is what `respond` gives, byte for byte, as long as the other
 arguments of `respond` are the same: drop what is remembered when the images, the server's identity,
 a binding or the number of known clients change.
 """

@@ -19,7 +19,9 @@ from netbootd.datagram import (
     Arrival,
     Arrivals,
     Datagrams,
+    arrival_at,
     open_datagrams,
+    routed_source,
 )
 from netbootd.interface import Interface, read_interfaces, served
 
@@ -153,6 +155,19 @@ class DatagramsTests(TestCase):
         self.addCleanup(second.stop)
 
         self.assertEqual(first.port, second.port)
+
+    def test_a_routed_reply_leaves_from_where_the_system_says(self) -> None:
+        """`send_routed` is what `routed_source` promises."""
+        (datagrams,) = open_datagrams(self.reactor, [LOOPBACK], 0, self.receive)
+        self.addCleanup(datagrams.stop)
+        client = self.client()
+        arrival = arrival_at("lo", 1, "127.0.0.1")
+
+        sent = datagrams.send_routed(b"list", client.getsockname(), arrival)
+
+        self.assertTrue(sent)
+        _, source = client.recvfrom(100)
+        self.assertEqual(source[0], routed_source(client.getsockname()))
 
     def test_a_refused_reply_is_counted(self) -> None:
         """A reply that the kernel will not send is counted, not raised."""
