@@ -223,6 +223,8 @@ def load_credentials(
         certificate=own,
         extraCertChain=others,
         insecurelyLowerMinimumTo=TLSVersion.lookupByName(minimum_version.replace(".", "_")),
+        # Twisted refuses a client that offers ALPN when nothing is said here.
+        acceptableProtocols=[b"http/1.1"],
     )
 
 
