@@ -30,7 +30,7 @@ def _who_has(kind: str, port: int) -> str:
     )
     remedy = f"{table} names the program that has it; stop that, or set another port"
     if port == 67:
-        remedy += ", or set bsdp.share_port = true in both programs"
+        remedy += ", or set bsdp.share_port = true if that program shares the port, too"
     return remedy
 
 
