@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import errno
 import socket
+import struct
 import sys
+from collections.abc import Sequence
 
 SOL_UDP = 17
 UDP_SEGMENT = 103
@@ -19,21 +21,21 @@ REFUSED = frozenset({errno.EINVAL, errno.EIO, errno.EMSGSIZE})
 computes no checksums (EIO)."""
 
 
+Ancillary = Sequence[tuple[int, int, bytes]]
+
+
 def can_segment() -> bool:
     """Whether this kernel has it."""
     if sys.platform != "linux":
         return False
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        return segment(probe, 512)
-
-
-def segment(sock: socket.socket, size: int) -> bool:
-    """Have everything that is sent on `sock` cut into datagrams of `size` bytes; 0: not any more.
-
-    False where the kernel does not know how.
-    """
-    try:
-        sock.setsockopt(SOL_UDP, UDP_SEGMENT, size)
-    except OSError:
-        return False
+        try:
+            probe.getsockopt(SOL_UDP, UDP_SEGMENT)
+        except OSError:
+            return False
     return True
+
+
+def cut_into(size: int) -> Ancillary:
+    """What has a `sendmsg` cut into datagrams of `size` bytes, the last one shorter."""
+    return [(SOL_UDP, UDP_SEGMENT, struct.pack("=H", size))]

@@ -15,7 +15,7 @@ from netbootd.poll import PollGroup
 from netbootd.tftp.content import Content, OctetContent, Unreadable
 from netbootd.tftp.counters import TftpCounters
 from netbootd.tftp.endpoint import Endpoint
-from netbootd.tftp.segment import REFUSED, segment
+from netbootd.tftp.segment import REFUSED, cut_into
 from netbootd.transfer import PROGRESS_INTERVAL, Outcome, Transfer, TransferObserver
 from protocols.errors import DecodeError
 from protocols.tftp.formats import ERROR
@@ -56,6 +56,7 @@ class Session:
     __slots__ = (
         "_block_size",
         "_content",
+        "_cut",
         "_endpoint",
         "_file",
         "_host",
@@ -94,11 +95,11 @@ class Session:
         self._stride = HEAD.size + terms.block_size
         self._receive = endpoint.sock.recv
         self._send = endpoint.sock.send
+        self._cut = cut_into(self._stride)
         self._run: Run | None = None
         """Where blocks come in one piece for the kernel to cut."""
         if host.can_segment and terms.window_size > 1 and isinstance(content, OctetContent):
             self._run = content.run
-            segment(endpoint.sock, self._stride)
 
     @property
     def peer(self) -> tuple[str, int]:
@@ -151,7 +152,6 @@ class Session:
         except OSError as error:
             if self._run is not None and error.errno in REFUSED:
                 self._run = None
-                segment(self._endpoint.sock, 0)
                 self.answer(blocks)
             else:
                 self._host.counters.unsent.inc()
@@ -217,7 +217,7 @@ class Session:
     def _send_runs(self, run: Run, first: int, count: int) -> None:
         while count > 0:
             datagrams = run(first, count)
-            self._send(datagrams)
+            self._endpoint.sock.sendmsg((datagrams,), self._cut)
             sent = -(-len(datagrams) // self._stride)
             first += sent
             count -= sent
