@@ -1,0 +1,116 @@
+"""A page of documentation as a test sees it: fenced blocks, commands, the output that they promise.
+
+    ```console
+    $ a command of any user, run in the folder of the page
+    # a command of root, on the server
+    other# a command of root, on another computer of the network
+    mac$ a command for a real Mac, which no test has
+    what the command above writes; `...` stands for anything, alone on a line for any lines
+    ```
+
+A `toml` block is a configuration; where its first line is a comment with a file's name, it is that
+file from there on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PROMPTS = re.compile(r"(?P<host>other|mac)?(?P<user>[$#]) (?P<text>.*)")
+CONTINUED = re.compile(r"^> ?(.*)")
+
+
+@dataclass(frozen=True)
+class Block:
+    """What stands between two fences."""
+
+    page: str
+    line: int
+    language: str
+    text: str
+
+    @property
+    def place(self) -> str:
+        return f"{self.page}:{self.line}"
+
+    @property
+    def file(self) -> str | None:
+        """The file that a `toml` block says it is."""
+        named = re.match(r"# (\S+\.toml)\n", self.text) if self.language == "toml" else None
+        return named[1] if named else None
+
+
+@dataclass
+class Command:
+    """A command, and the lines that it is said to write."""
+
+    place: str
+    host: str
+    """`` (the reader's own computer, the server), `other` or `mac`."""
+    user: str
+    """`$` or `#`."""
+    text: str
+    promised: list[str] = field(default_factory=list)
+
+
+def blocks(page: Path) -> list[Block]:
+    """All fenced blocks of a page, in order."""
+    text = page.read_text()
+    found = re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [Block(page.name, text.count("\n", 0, one.start()) + 1, one[1], one[2]) for one in found]
+
+
+def commands(block: Block) -> list[Command]:
+    """The commands of a `console` block."""
+    found: list[Command] = []
+    for number, line in enumerate(block.text.splitlines(), block.line + 1):
+        prompt = PROMPTS.fullmatch(line)
+        continued = CONTINUED.match(line)
+        if prompt:
+            place = f"{block.page}:{number}"
+            found.append(Command(place, prompt["host"] or "", prompt["user"], prompt["text"]))
+        elif continued and found and not found[-1].promised:
+            found[-1].text += "\n" + continued[1]
+        else:
+            assert found, f"{block.place} does not begin with a command"
+            found[-1].promised.append(line)
+    return found
+
+
+def normal(line: str) -> str:
+    """A line without what differs from run to run: times, addresses of hardware, numbers."""
+    line = re.sub(r"\d+(\.\d+)? m?s\b", "<time>", line)
+    line = re.sub(r"\b[0-9a-f]{1,2}(:[0-9a-f]{1,2}){5}\b", "<mac>", line)
+    line = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "<moment>", line)
+    line = re.sub(r"\b0x[0-9a-f]+|\d+", "<n>", line)
+    return " ".join(line.split())
+
+
+def pattern(line: str) -> str:
+    """A regular expression for the lines that `line` promises, after `normal`."""
+    return ".*".join(re.escape(part) for part in normal(line).split("..."))
+
+
+def unkept(promised: Sequence[str], written: str) -> str | None:
+    """The first promised line that was not written, in order; None if all were.
+
+    Between promised lines nothing else may be written but where `...` stands alone.
+    """
+    lines = [normal(line) for line in written.splitlines()]
+    at, anything = 0, False
+    for line in promised:
+        if line.strip() == "...":
+            anything = True
+            continue
+        wanted = re.compile(pattern(line))
+        reach = range(at, len(lines)) if anything else range(at, min(at + 1, len(lines)))
+        found = next((n for n in reach if wanted.fullmatch(lines[n])), None)
+        if found is None:
+            return line
+        at, anything = found + 1, False
+    if at < len(lines) and not anything and promised:
+        return f"(nothing more, but {lines[at]!r} follows)"
+    return None

@@ -1,0 +1,136 @@
+"""Somebody who does what a page says, word for word, on a network of their own."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from tests.docs.page import Block, Command, commands, unkept
+from tests.interop.lab import Host, Lab, Process
+
+TOOLS = Path(sys.executable).parent
+PATIENCE = 120
+"""Seconds for one command: a simulated Mac that gets no answer asks for a minute and a half."""
+SERVES = re.compile(
+    r"^(\S*/)?(twistd -n|twist|dnsmasq|dhcrelay|tcpdump)\b(?!.*--(check|help|version))"
+)
+"""Commands that go on until they are ended."""
+READY = {"twistd": "is ready: ", "twist": "is ready: ", "tcpdump": "listening on"}
+SYSTEM = ("/etc", "/srv", "/mnt", "/var/lib", "/var/log", "/var/backups")
+"""Folders of the computer that commands may write to: the reader has a copy of the first and the
+others empty, mounted over the real ones where nobody else sees them."""
+
+
+class Reader:
+    """Runs the commands of one page, one after the other, in one folder."""
+
+    def __init__(self, folder: Path, server: Host | None, other: Host | None) -> None:
+        """Without hosts only what needs no network can be run."""
+        self._folder = folder
+        self._hosts = {"": server, "other": other}
+        self._running: list[tuple[Command, Process]] = []
+        self.logs: list[str] = []
+        """What the daemons wrote."""
+        (folder / "home/.venv").mkdir(parents=True)
+        (folder / "home/.venv/bin").symlink_to(TOOLS)
+        self._home = folder / "home"
+        self._mounts = ""
+        if server is not None:
+            shutil.copytree("/etc", folder / "etc", symlinks=True)
+            for path in SYSTEM:
+                (folder / path[1:]).mkdir(parents=True, exist_ok=True)
+                self._mounts += f"mount --bind {folder}{path} {path}; "
+
+    def write(self, block: Block) -> None:
+        """Save a configuration under its name."""
+        assert block.file is not None
+        base = self._folder if block.file.startswith("/") else self._home
+        (base / block.file.lstrip("/")).write_text(block.text)
+
+    def do(self, block: Block) -> list[str]:
+        """Run the commands of a block; what they did otherwise than promised."""
+        broken = []
+        for command in commands(block):
+            if command.host == "mac":
+                continue
+            if SERVES.match(command.text):
+                self._serve(command)
+                continue
+            written = self._run(command)
+            line = unkept(command.promised, written)
+            if line is not None:
+                broken.append(_complaint(command, line, written))
+        return broken
+
+    def finish(self) -> list[str]:
+        """End what still runs; what it did otherwise than promised."""
+        broken = []
+        for command, process in reversed(self._running):
+            process.stop()
+            written = process.output()
+            self.logs += written.splitlines()
+            line = unkept([*command.promised, "..."], written) if command.promised else None
+            if line is not None:
+                broken.append(_complaint(command, line, written))
+        self._running.clear()
+        return broken
+
+    def _shell(self, command: Command) -> str:
+        setting = f"PATH={TOOLS}:$PATH COLUMNS=80"
+        return f"{self._mounts}cd {self._home} && export {setting}\n{command.text}"
+
+    def _run(self, command: Command) -> str:
+        host = self._hosts[command.host]
+        if host is not None:
+            done = host.run("sh", "-c", self._shell(command), timeout=PATIENCE, check=False)
+        else:
+            assert (command.host, command.user) == ("", "$"), f"{command.place} needs a network"
+            done = subprocess.run(
+                ["sh", "-c", self._shell(command)],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
+                check=False,
+            )
+        return done.stdout + done.stderr
+
+    def _serve(self, command: Command) -> None:
+        """Start it; one that was started by the same words before is ended first."""
+        host = self._hosts[command.host]
+        assert host is not None, f"{command.place} needs a network"
+        program = Path(command.text.split()[0]).name
+        text = command.text.removesuffix(" &")
+        script = self._shell(Command(command.place, command.host, command.user, f"exec {text}"))
+        process = host.start("sh", "-c", script)
+        self._running.append((command, process))
+        if program in READY:
+            process.wait_for(READY[program])
+
+
+def _complaint(command: Command, line: str, written: str) -> str:
+    return f"{command.place}: {command.text}\n  promises: {line}\n  writes:\n{written}"
+
+
+@contextmanager
+def reader(folder: Path, bundle: Path, *, network: bool) -> Iterator[Reader]:
+    """A reader with the image `bundle` at hand, on a network of two computers if asked for."""
+    page = folder / "page"
+    with ExitStack() as undo:
+        server = other = None
+        if network:
+            lab = undo.enter_context(Lab(folder))
+            lan = lab.switch("lan")
+            server, other = lab.host("server"), lab.host("other")
+            server.plug(lan, "192.168.1.10/24", interface="eth0")
+            other.plug(lan, "192.168.1.50/24", interface="eth0", mac="a8:20:66:01:02:03")
+            for host in (server, other):
+                host.route("default", "192.168.1.1")
+        somebody = Reader(page, server, other)
+        shutil.copytree(bundle, page / "home" / bundle.name)
+        yield somebody

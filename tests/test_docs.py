@@ -1,0 +1,114 @@
+"""What the documentation says is so: its commands run, its configurations load, its log lines are
+written. `tests/docs` holds the reader who does all that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from images.author import sample_bundle_thd
+from netbootd.config import Config
+from ops.config import parse
+from tests.docs.page import Block, blocks, commands, unkept
+from tests.docs.reader import reader
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCKS = [block for page in PAGES for block in blocks(page)]
+
+
+def needs_network(page: Path) -> bool:
+    return any(
+        command.host == "other" or command.user == "#"
+        for block in blocks(page)
+        if block.language == "console"
+        for command in commands(block)
+        if command.host != "mac"
+    )
+
+
+def with_commands(network: bool) -> list[Path]:
+    return [
+        page
+        for page in PAGES
+        if any(block.language == "console" for block in blocks(page))
+        and needs_network(page) is network
+    ]
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The image that the pages call the reader's own."""
+    path = tmp_path_factory.mktemp("image") / "HighSierra.nbi"
+    keys = {"Name": "Install macOS High Sierra", "Index": 1013}
+    sample_bundle_thd(path, root_image_size=12 << 20, keys=keys)
+    return path
+
+
+@pytest.mark.parametrize(
+    "block", [b for b in BLOCKS if b.language == "toml"], ids=lambda block: block.place
+)
+def test_configuration_loads(block: Block) -> None:
+    """Every configuration that is shown is one that netbootd takes."""
+    parse(block.text.encode(), Config)
+
+
+def follow(page: Path, folder: Path, bundle: Path, *, network: bool) -> None:
+    with reader(folder, bundle, network=network) as somebody:
+        broken = []
+        for block in blocks(page):
+            if block.language == "console":
+                broken += somebody.do(block)
+            elif block.file is not None:
+                somebody.write(block)
+        broken += somebody.finish()
+
+    assert not broken, "\n\n".join(broken)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("page", with_commands(network=False), ids=lambda page: page.name)
+def test_commands(page: Path, tmp_path: Path, bundle: Path) -> None:
+    """Each command does what its page says."""
+    follow(page, tmp_path, bundle, network=False)
+
+
+@pytest.mark.interop
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("page", with_commands(network=True), ids=lambda page: page.name)
+def test_commands_in_a_network(page: Path, tmp_path: Path, bundle: Path) -> None:
+    """Each command does what its page says, with a server and another computer."""
+    follow(page, tmp_path, bundle, network=True)
+
+
+class TestPromises:
+    """The comparison itself can fail."""
+
+    @pytest.mark.parametrize(
+        ("promised", "written"),
+        [
+            (["ready in 1.2 s"], "ready in 30 ms\n"),
+            (["...", "last"], "first\nsecond\nlast\n"),
+            (["port 67 ..."], "port 67 is free\n"),
+            (["a", "..."], "a\n"),
+            ([], "whatever\n"),
+        ],
+    )
+    def test_kept(self, promised: list[str], written: str) -> None:
+        """Numbers may differ, and `...` is anything."""
+        assert unkept(promised, written) is None
+
+    @pytest.mark.parametrize(
+        ("promised", "written"),
+        [
+            (["ready"], ""),
+            (["ready"], "almost ready\n"),
+            (["first", "third"], "first\nsecond\nthird\n"),
+            (["first"], "first\nsecond\n"),
+            (["b", "...", "a"], "a\nb\n"),
+        ],
+    )
+    def test_broken(self, promised: list[str], written: str) -> None:
+        """Another word, a missing line and one too many are told."""
+        assert unkept(promised, written) is not None
