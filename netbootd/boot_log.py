@@ -42,12 +42,12 @@ FAILED = (
 )
 OFFERED = "NetBoot: [{identifier}] BSDP OFFER sent pktsize {event.size} image={event.image}"
 UNANSWERED = "NetBoot: [{identifier}] not answered {event.address} [{event.interface}]: {event.why}"
-STARTED = "{event.service}: {event.machine} {event.address} reads {event.name} ({event.size} bytes)"
+STARTED = "{event.service}: {who} reads {event.name} ({event.size} bytes)"
 FINISHED = (
-    "{event.service}: {event.machine} {event.address} {outcome} {event.name}"
+    "{event.service}: {who} {outcome} {event.name}"
     " ({event.sent} of {event.size} bytes in {event.seconds:.1f} s)"
 )
-MISSING = "{event.service}: {event.machine} {event.address} asked for {event.name}: {event.why}"
+MISSING = "{event.service}: {who} asked for {event.name}: {event.why}"
 
 _STAGES: dict[type[Event], tuple[LogLevel, str]] = {
     ImagesListed: (LogLevel.info, LISTED),
@@ -76,20 +76,26 @@ def identifier(machine: str) -> str:
     return "1," + ":".join(f"{int(octet, 16):x}" for octet in octets)
 
 
+def _who(event: Event) -> str:
+    """Hardware address and address; a reader that never spoke BSDP to us has the latter only."""
+    known = event.machine != event.address
+    return f"{event.machine} {event.address}" if known else event.address
+
+
 def boot_log(log: Logger) -> Callable[[Event], None]:
     """A timeline listener that writes to `log`."""
 
     def write(event: Event) -> None:
         if isinstance(event, TransferFinished):
             level, outcome = _OUTCOMES[event.outcome]
-            log.emit(level, FINISHED, event=event, outcome=outcome)
+            log.emit(level, FINISHED, event=event, outcome=outcome, who=_who(event))
             return
         stage = _STAGES.get(type(event))
         if stage is None:
             return
         level, line = stage
         name = identifier(event.machine)
-        log.emit(level, line, event=event, identifier=name)
+        log.emit(level, line, event=event, identifier=name, who=_who(event))
         if isinstance(event, ImagesListed) and event.images < event.applicable:
             log.emit(LogLevel.warn, TRUNCATED, event=event, identifier=name)
 

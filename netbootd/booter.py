@@ -6,14 +6,27 @@ for opening a file that a client may read.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Protocol
+
+from twisted.logger import Logger
 
 from images.bundle import Bundle, ImageType
 from images.catalog import Snapshot
-from images.paths import OpenFile, boot_file_name, open_file, resolve, root_path
+from images.paths import (
+    OpenFile,
+    PathRefused,
+    Refusal,
+    ResolvedFile,
+    boot_file_name,
+    open_file,
+    resolve,
+    root_path,
+)
 from images.root_path import HTTP_PORT, NfsExport
 from images.select import supports
 from protocols.bsdp.image_id import BootImageId
@@ -93,7 +106,20 @@ class CatalogBooter:
         return images
 
     def open_file(self, name: bytes | str, *, peer: str, service: str) -> OpenFile:
-        return open_file(resolve(self.snapshot, name))
+        file = resolve(self.snapshot, name)
+        try:
+            return open_file(file)
+        except PathRefused as refused:
+            if refused.reason is Refusal.UNREADABLE:
+                self._tell_unreadable(file, refused)
+            raise
+
+    def _tell_unreadable(self, file: ResolvedFile, refused: PathRefused) -> None:
+        """The operator's doing, so it is said, once: each machine may ask many times."""
+        key = (file.bundle.path, file.relative)
+        if key not in self._told_unreadable:
+            self._told_unreadable.add(key)
+            _log.warn("{why}; give {me} the right to read it", why=str(refused), me=_me())
 
     # What changes.
 
@@ -113,6 +139,7 @@ class CatalogBooter:
         self.snapshot = snapshot
         self.generation = snapshot.generation
         self._remembered.clear()
+        self._told_unreadable: set[tuple[Path, str]] = set()
         self._bundles = tuple(
             bundle
             for bundle in snapshot.bundles
@@ -160,3 +187,10 @@ def _has_personal_booters(bundle: Bundle) -> bool:
     """Whether some machine has a booter of its own, `<booter>.<machine name>`."""
     prefixes = tuple(f"{boot_file}." for boot_file in bundle.boot_files.values())
     return any(name.startswith(prefixes) for name in bundle.files)
+
+
+def _me() -> str:
+    return "this account" if os.name == "nt" else f"uid {os.geteuid()}"
+
+
+_log = Logger()

@@ -10,7 +10,6 @@ from twisted.internet.interfaces import IReactorFDSet
 from netbootd.bsdp import BsdpResponder
 from netbootd.datagram import Datagrams, open_datagrams
 from netbootd.interface import Interface
-from netbootd.start import bind_error
 
 
 class BsdpService(Service):
@@ -38,17 +37,14 @@ class BsdpService(Service):
         return self._sockets[0].port
 
     def privilegedStartService(self) -> None:
-        """Bind. Raises StartError."""
-        try:
-            self._sockets = open_datagrams(
-                self._reactor,
-                self._interfaces,
-                self._port,
-                self._responder.received,
-                share_port=self._share_port,
-            )
-        except OSError as error:
-            raise bind_error(error, "BSDP", "UDP", self._port) from error
+        """Bind. Raises OSError."""
+        self._sockets = open_datagrams(
+            self._reactor,
+            self._interfaces,
+            self._port,
+            self._responder.received,
+            share_port=self._share_port,
+        )
 
     def startService(self) -> None:
         super().startService()  # type: ignore[no-untyped-call]

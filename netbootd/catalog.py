@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 
+from images.bundle import SUFFIX
 from images.catalog import Catalog, Snapshot
-from images.errors import BundleError
+from images.errors import shown
 from netbootd.booter import CatalogBooter, Publication, why_not_offered
 
 Defer = Callable[[Callable[[], Snapshot]], Deferred[Snapshot]]
 """Runs a function in a thread: `twisted.internet.threads.deferToThread`, or at once in a test."""
+
+UNREADABLE = "The image folders could not be read; the last catalog stays"
 
 
 class CatalogWatch(Service):
@@ -31,7 +36,6 @@ class CatalogWatch(Service):
         clock: IReactorTime,
         in_thread: Defer,
     ) -> None:
-        self._log = Logger("netbootd.catalog")  # in the class, it would take that class's name
         self._booter = booter
         self._catalog = catalog
         self._publication = publication
@@ -40,16 +44,17 @@ class CatalogWatch(Service):
         self._loop = LoopingCall(self._rescan)
         self._loop.clock = clock
         self._scanning: Deferred[None] | None = None
-        self._told: dict[str, str] = {}
-
-    def privilegedStartService(self) -> None:
-        """The first scan is awaited: no machine is told of an empty catalog."""
-        self._publish(self._catalog.scan_thd())
+        self._told: frozenset[_News] = frozenset()
 
     def startService(self) -> None:
+        """The first scan is waited for: no machine is told of an empty catalog."""
         super().startService()  # type: ignore[no-untyped-call]
+        try:
+            self._publish(self._catalog.scan_thd())
+        except Exception:
+            _log.failure(UNREADABLE)
         done = self._loop.start(self._interval, now=False)
-        done.addErrback(lambda failure: self._log.failure("Catalog watch ended", failure=failure))
+        done.addErrback(lambda failure: _log.failure("Catalog watch ended", failure=failure))
 
     def stopService(self) -> Deferred[None] | None:
         """Wait for a scan that is under way."""
@@ -64,14 +69,10 @@ class CatalogWatch(Service):
 
     async def _scan(self) -> None:
         try:
-            snapshot = await self._in_thread(self._catalog.scan_thd)
+            self._publish(await self._in_thread(self._catalog.scan_thd))
         except Exception:
             # A folder may do anything while it is read; the last snapshot goes on serving.
-            self._log.failure("The image folders could not be read; the last catalog stays")
-            return
-        finally:
-            self._scanning = None
-        self._publish(snapshot)
+            _log.failure(UNREADABLE)
 
     def _publish(self, snapshot: Snapshot) -> None:
         changed = snapshot is not self._booter.snapshot
@@ -81,28 +82,44 @@ class CatalogWatch(Service):
 
     def _tell(self, snapshot: Snapshot) -> None:
         """Log what is new since the last snapshot: images, what is wrong, what is gone."""
-        news: dict[str, str] = {}
-        for bundle in snapshot.bundles:
-            news[str(bundle.path)] = f'image {bundle.index} "{bundle.title}" is served'
-            reason = why_not_offered(bundle, self._publication)
-            if reason is not None:
-                news[str(bundle.path)] = f'image "{bundle.title}" is not offered: {reason}'
-            for warning in bundle.warnings:
-                news[f"{bundle.path} {warning}"] = warning
-        for bundle in snapshot.disabled:
-            news[str(bundle.path)] = f'image "{bundle.title}" is disabled'
-        errors = {str(error.path): error for error in snapshot.errors}
-        for path in self._told.keys() - news.keys() - errors.keys():
-            if path.endswith(".nbi"):
-                self._log.info("{path}: gone", path=path)
-        for path, text in news.items():
-            if self._told.get(path) != text:
-                self._log.info("{path}: {news}", path=path.partition(".nbi ")[0], news=text)
-        for path, error in errors.items():
-            news[path] = str(error)
-            if self._told.get(path) != news[path]:
-                self._warn(error)
-        self._told = news
+        news = list(self._news_of(snapshot))
+        there = {one.folder for one in news}
+        for folder in sorted({one.folder for one in self._told} - there):
+            _log.info("{folder}: gone", folder=shown(folder))
+        for one in news:
+            if one not in self._told:
+                _log.emit(one.level, "{news}", news=one.line)
+        self._told = frozenset(news)
 
-    def _warn(self, error: BundleError) -> None:
-        self._log.warn("{error}", error=error)
+    def _news_of(self, snapshot: Snapshot) -> Iterator[_News]:
+        for bundle in snapshot.bundles:
+            what = f'{shown(bundle.path)}: image {bundle.index} "{bundle.title}"'
+            reason = why_not_offered(bundle, self._publication)
+            if reason is None:
+                yield _News(bundle.path, LogLevel.info, f"{what} is served")
+            else:
+                yield _News(bundle.path, LogLevel.warn, f"{what} is not offered: {reason}")
+            for warning in bundle.warnings:
+                yield _News(bundle.path, LogLevel.warn, f"{shown(bundle.path)}: {warning}")
+        for bundle in snapshot.disabled:
+            what = f'{shown(bundle.path)}: image {bundle.index} "{bundle.title}"'
+            yield _News(bundle.path, LogLevel.info, f"{what} is disabled")
+        for error in snapshot.errors:
+            yield _News(_folder(error.path), LogLevel.warn, str(error))
+
+
+@dataclass(frozen=True, slots=True)
+class _News:
+    """One thing that a snapshot has to say of one folder, as it is logged."""
+
+    folder: Path
+    level: LogLevel
+    line: str
+
+
+def _folder(path: Path) -> Path:
+    """The bundle that `path` is in, or `path`."""
+    return next((each for each in (path, *path.parents) if each.suffix == SUFFIX), path)
+
+
+_log = Logger()

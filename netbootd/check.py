@@ -25,6 +25,7 @@ from images.root_path import NfsExport
 from netbootd import config
 from netbootd.booter import Publication, why_not_offered
 from netbootd.config import Config, state_directory
+from netbootd.datagram import hears_all
 from netbootd.http.secure import CredentialsError, load_credentials
 from netbootd.interface import read_interfaces, served
 from netbootd.privilege import resolve_identity
@@ -78,10 +79,10 @@ def findings_of(file: Path | None) -> Iterator[Finding]:
 
 def _images(settings: Config) -> Iterator[Finding]:
     roots = [Root(path=share.path, share=share.name) for share in settings.images.shares]
-    for root in roots:
-        if not root.path.is_dir():
-            text = f"{root.path} does not exist; create it and put .nbi folders in it"
-            yield Finding(Severity.ERROR, "images", text)
+    missing = [root.path for root in roots if not os.path.isdir(root.path)]
+    for path in missing:
+        text = f"{path} does not exist; create it and put .nbi folders in it"
+        yield Finding(Severity.ERROR, "images", text)
     snapshot = scan_thd(roots)
     nfs = settings.nfs
     publication = Publication(
@@ -100,7 +101,7 @@ def _images(settings: Config) -> Iterator[Finding]:
     for bundle in snapshot.disabled:
         yield Finding(Severity.OK, "images", f"{bundle.path}: {bundle.title}, disabled")
     for problem in snapshot.errors:
-        if problem.path not in [root.path for root in roots]:
+        if problem.path not in missing:
             yield Finding(Severity.WARNING, "images", str(problem))
     if not snapshot.bundles and not snapshot.errors:
         yield Finding(Severity.WARNING, "images", "no .nbi folder is there yet: nothing to boot")
@@ -125,28 +126,36 @@ def _network(settings: Config) -> Iterator[Finding]:
 
 def _ports(settings: Config) -> Iterator[Finding]:
     """A port that is taken is a warning: it may well be taken by this daemon, running."""
-    udp, tcp = socket.SOCK_DGRAM, socket.SOCK_STREAM
     wanted = (
-        ("BSDP", settings.bsdp.enabled, udp, settings.bsdp.port),
-        ("TFTP", settings.tftp.enabled, udp, settings.tftp.port),
-        ("HTTP", settings.http.enabled, tcp, settings.http.port),
-        ("HTTPS", settings.https.enabled, tcp, settings.https.port),
+        ("BSDP", "UDP", settings.bsdp, settings.bsdp.share_port),
+        ("TFTP", "UDP", settings.tftp, False),
+        ("HTTP", "TCP", settings.http, False),
+        ("HTTPS", "TCP", settings.https, False),
     )
-    for service, enabled, kind, port in wanted:
-        if not enabled:
+    kept = served(read_interfaces(), settings.network.serves)
+    own = [str(address.ip) for interface in kept for address in interface.addresses]
+    addresses = {"TCP": own, "UDP": ["0.0.0.0"] if hears_all(kept) else own}  # noqa: S104 - closed
+    for service, kind, group, shared in wanted:
+        if not group.enabled:
             continue
-        name = "UDP" if kind is udp else "TCP"
-        with closing(socket.socket(socket.AF_INET, kind)) as sock:
-            if kind is tcp and os.name == "posix":
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                sock.bind(("0.0.0.0", port))  # noqa: S104 - closed at once
-            except OSError as error:
-                yield Finding(
-                    Severity.WARNING, service, str(bind_error(error, service, name, port))
-                )
-            else:
-                yield Finding(Severity.OK, service, f"{name} port {port} is free")
+        try:
+            for address in addresses[kind]:
+                _bind(kind, address, group.port, shared=shared)
+        except OSError as error:
+            text = str(bind_error(error, service, kind, group.port))
+            yield Finding(Severity.WARNING, service, text)
+        else:
+            yield Finding(Severity.OK, service, f"{kind} port {group.port} is free")
+
+
+def _bind(kind: str, address: str, port: int, *, shared: bool) -> None:
+    """Bind for a moment. Raises OSError."""
+    reuses = shared or (kind == "TCP" and os.name == "posix")
+    sort = socket.SOCK_STREAM if kind == "TCP" else socket.SOCK_DGRAM
+    with closing(socket.socket(socket.AF_INET, sort)) as sock:
+        if reuses:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((address, port))
 
 
 def _certificate(settings: Config) -> Iterator[Finding]:
@@ -170,8 +179,9 @@ def _state(settings: Config) -> Iterator[Finding]:
         return
     if identity is not None:
         yield Finding(Severity.OK, "user", f"becomes {identity.user} once the ports are bound")
-    there = next(path for path in (directory, *directory.parents) if path.exists())
-    if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
+    there = next(path for path in (directory, *directory.parents) if os.path.exists(path))
+    as_we_are = os.access in os.supports_effective_ids
+    if os.path.isdir(there) and os.access(there, os.W_OK | os.X_OK, effective_ids=as_we_are):
         yield Finding(Severity.OK, "state", str(directory))
     else:
         text = f"{directory} cannot be written; set state.directory to a folder that can"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,14 +47,43 @@ def resolve_identity(user: str | None, group: str | None) -> Identity | None:
     return Identity(user=entry.pw_name, uid=entry.pw_uid, gid=gid)
 
 
-def hand_over(directory: Path, identity: Identity) -> None:
-    """Make `directory`, and what is in it, the property of `identity` while we still can."""
+def hand_over(directory: Path, identity: Identity, prefix: str) -> None:
+    """Let `identity` own the state: the files whose names begin with `prefix`, and `directory`
+    too if there is nothing else in it.
+
+    What is somebody else's stays so, even if it bears our name by a link: the last run of the
+    daemon, without privileges, could have put one there. Raises OSError.
+    """
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for path in (directory, *directory.iterdir()):
-        os.chown(path, identity.uid, identity.gid, follow_symlinks=False)
+    names = os.listdir(directory)
+    ours = [name for name in names if name.startswith(prefix)]
+    for name in ours:
+        _give_file(directory / name, identity)
+    if len(ours) == len(names):
+        os.chown(directory, identity.uid, identity.gid)
+
+
+def _give_file(path: Path, identity: Identity) -> None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return
+        raise
+    try:
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:
+            os.fchown(descriptor, identity.uid, identity.gid)
+    finally:
+        os.close(descriptor)
 
 
 def become(identity: Identity) -> None:
     """Be `identity` from now on, with its groups and no way back."""
-    if os.geteuid() == 0:
+    if os.geteuid() != 0:
+        return
+    if identity.uid == 0:  # only a group is set
+        os.setgroups([identity.gid])
+        os.setgid(identity.gid)
+    else:
         switchUID(identity.uid, identity.gid)  # type: ignore[no-untyped-call]

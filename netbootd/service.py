@@ -10,11 +10,12 @@
         watch       InterfaceWatch
 
 Ports are bound first; then root is given up, if the configuration names a user; then the database
-is opened and the sockets begin to read.
+is opened, the images are read, as that user, and the sockets begin to read.
 """
 
 from __future__ import annotations
 
+import os
 import secrets
 import socket
 import time
@@ -118,19 +119,38 @@ class BootService(MultiService):
 
     # What Twisted calls.
 
-    def privilegedStartService(self) -> None:
-        """Bind every port, read the images once, give up root. Raises StartError."""
+    def bind(self) -> None:
+        """Bind every port, unless that is done. Raises StartError.
+
+        May be called early: once twistd is in the background, the terminal hears of no error.
+        """
+        if self._bound:
+            return
+        self._bound = True
         self._require_images()
-        for part in self:
-            self._bind(part)
+        config = self._config
+        for part, service, kind, port in (
+            (self.bsdp, "BSDP", "UDP", config.bsdp.port),
+            (self.tftp, "TFTP", "UDP", config.tftp.port),
+            (self.http, "HTTP", "TCP", config.http.port),
+            (self.https, "HTTPS", "TCP", config.https.port),
+        ):
+            try:
+                if part is not None:
+                    part.privilegedStartService()
+            except OSError as error:
+                raise bind_error(error, service, kind, port) from error
+
+    def privilegedStartService(self) -> None:
+        """Bind every port, then give up root. Raises StartError."""
+        self.bind()
         if self._identity is not None:
             self._drop(self._identity)
-        self._bound = True
+            self._identity = None  # there is no way back, nor need there be
 
     def startService(self) -> None:
-        """Open the database and begin to serve. Raises StartError."""
-        if not self._bound:  # twist does not call privilegedStartService
-            self.privilegedStartService()
+        """Open the database and begin to serve. Raises StartError; then call `stopService`."""
+        self.privilegedStartService()  # twist does not call it
         try:
             self.store.open_thd()
             self.bindings.load_thd()
@@ -283,33 +303,20 @@ class BootService(MultiService):
 
     def _require_images(self) -> None:
         for share in self._config.images.shares:
-            if not share.path.is_dir():
+            if not os.path.isdir(share.path):
                 raise StartError(
                     f"image folder {share.path} does not exist;"
                     " create it and put .nbi folders in it, or name another in [images]"
                 )
 
-    def _bind(self, part: Service) -> None:
-        config = self._config
-        known: dict[Service | None, tuple[str, str, int]] = {
-            self.tftp: ("TFTP", "UDP", config.tftp.port),
-            self.http: ("HTTP", "TCP", config.http.port),
-            self.https: ("HTTPS", "TCP", config.https.port),
-        }
-        try:
-            part.privilegedStartService()  # type: ignore[no-untyped-call]
-        except OSError as error:
-            service, kind, port = known[part]
-            raise bind_error(error, service, kind, port) from error
-
     def _drop(self, identity: Identity) -> None:
         directory = state_directory(self._config.state)
         try:
-            hand_over(directory, identity)
+            hand_over(directory, identity, DATABASE)
         except OSError as error:
             raise StartError(f"{directory} cannot be given to {identity.user}: {error}") from error
         become(identity)
-        self._log.info("Root is given up: now {user}", user=identity.user)
+        self._log.info("Runs as user {user} from now on", user=identity.user)
 
     def _summary(self) -> str:
         """What an operator wants to see first."""

@@ -8,6 +8,8 @@ The only module that takes the global reactor.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,6 +17,7 @@ from twisted.python import usage
 
 from netbootd import config
 from netbootd.check import check
+from netbootd.config import Config
 from netbootd.service import BootService, World
 from netbootd.start import StartError
 from ops import log
@@ -50,35 +53,47 @@ class Options(usage.Options):
 
 
 class _Told(BootService):
-    """In the foreground a failure to start is one line on the terminal, not a traceback.
+    """A failure to start is one line where it will be read, not a traceback: on the terminal in
+    the foreground, in the log in the background, where twistd shows 100 characters of it."""
 
-    In the background twistd reports the exception to the terminal it was started from.
-    """
+    def __init__(self, config: Config, world: World, *, in_background: bool) -> None:
+        super().__init__(config, world)
+        self._in_background = in_background
 
     def privilegedStartService(self) -> None:
-        try:
+        with self._told():
             super().privilegedStartService()
-        except StartError as error:
-            raise _exit(error) from error
 
     def startService(self) -> None:
-        try:
+        with self._told():
             super().startService()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
         except StartError as error:
-            raise _exit(error) from error
+            if not self._in_background:
+                raise _exit(error) from error
+            self._log.critical("{error}", error=error)
+            raise
 
 
 def makeService(options: Options) -> BootService:
-    """The whole daemon. Raises SystemExit, with one line, where it cannot be."""
+    """The whole daemon, its ports bound: once in the background, the terminal hears of no error.
+
+    Raises SystemExit, with one line, where it cannot be.
+    """
     from twisted.internet import reactor
 
     parent = options.parent
     in_background = parent is not None and parent.get("nodaemon") in (0, False)
-    kind = BootService if in_background else _Told
     try:
-        return kind(options.settings, World(reactor=reactor))
+        service = _Told(options.settings, World(reactor=reactor), in_background=in_background)
+        service.bind()
     except StartError as error:
         raise _exit(error) from error
+    return service
 
 
 def _exit(error: Exception) -> SystemExit:

@@ -1,0 +1,229 @@
+"""The lines that an admin reads, word for word."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from twisted.logger import LogEvent, Logger, LogLevel, formatEvent
+
+from netbootd.boot_log import boot_log, identifier
+from netbootd.event import (
+    Event,
+    FileMissing,
+    ImageOffered,
+    ImageSelected,
+    ImagesListed,
+    RequestUnanswered,
+    SelectionFailed,
+    TransferFinished,
+    TransferProgressed,
+    TransferStarted,
+)
+from netbootd.transfer import Outcome
+from ops.log import human_line, json_line
+
+WHO: dict[str, Any] = {
+    "at": datetime(2026, 3, 1, 9, 30, tzinfo=UTC),
+    "machine": "a8:20:66:01:02:03",
+    "address": "10.0.0.50",
+}
+BSDP: dict[str, Any] = {**WHO, "interface": "en0"}
+MODEL = {"architecture": "i386", "system_id": "iMac14,2"}
+LISTED = ImagesListed(**BSDP, **MODEL, images=3, applicable=3, size=302)
+FILE: dict[str, Any] = {
+    **WHO,
+    "service": "tftp",
+    "name": "A.nbi/i386/booter",
+    "role": "booter",
+    "size": 1000,
+}
+
+
+def finished(outcome: Outcome, sent: int = 1000) -> TransferFinished:
+    return TransferFinished(**FILE, sent=sent, outcome=outcome, seconds=1.25)
+
+
+def logged(event: Event) -> list[LogEvent]:
+    """What is logged of an event."""
+    lines: list[LogEvent] = []
+    boot_log(Logger("netbootd.boot", observer=lines.append))(event)  # type: ignore[arg-type]
+    return lines
+
+
+def text(line: LogEvent) -> str:
+    return f"{line['log_level'].name}: {formatEvent(line)}"
+
+
+@pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        (
+            LISTED,
+            "info: NetBoot: [1,a8:20:66:1:2:3] BSDP ACK[LIST] sent 10.0.0.50 pktsize 302"
+            " [en0] arch=i386 sysid=iMac14,2 images=3",
+        ),
+        (
+            ImageSelected(
+                **BSDP,
+                **MODEL,
+                image="High Sierra",
+                image_id=0x81000001,
+                machine_name="NetBoot007",
+                size=363,
+            ),
+            "info: NetBoot: [1,a8:20:66:1:2:3] BSDP ACK[SELECT] sent 10.0.0.50 pktsize 363"
+            " [en0] NetBoot007 arch=i386 sysid=iMac14,2 image=High Sierra",
+        ),
+        (
+            SelectionFailed(**BSDP, **MODEL, image_id=0x99, why="image is not offered"),
+            "warn: NetBoot: [1,a8:20:66:1:2:3] BSDP ACK[FAILED] sent 10.0.0.50 [en0]"
+            " arch=i386 sysid=iMac14,2 image=0x00000099: image is not offered",
+        ),
+        (
+            ImageOffered(**BSDP, image="High Sierra", image_id=0x81000001, size=342),
+            "info: NetBoot: [1,a8:20:66:1:2:3] BSDP OFFER sent pktsize 342 image=High Sierra",
+        ),
+        (
+            RequestUnanswered(**BSDP, why="no image is offered to this machine"),
+            "warn: NetBoot: [1,a8:20:66:1:2:3] not answered 10.0.0.50 [en0]:"
+            " no image is offered to this machine",
+        ),
+        (
+            TransferStarted(**FILE),
+            "debug: tftp: a8:20:66:01:02:03 10.0.0.50 reads A.nbi/i386/booter (1000 bytes)",
+        ),
+        (
+            finished(Outcome.COMPLETE),
+            "info: tftp: a8:20:66:01:02:03 10.0.0.50 has read A.nbi/i386/booter"
+            " (1000 of 1000 bytes in 1.2 s)",
+        ),
+        (
+            finished(Outcome.PROBE, 0),
+            "debug: tftp: a8:20:66:01:02:03 10.0.0.50 asked the size of A.nbi/i386/booter"
+            " (0 of 1000 bytes in 1.2 s)",
+        ),
+        (
+            finished(Outcome.ABORTED, 512),
+            "warn: tftp: a8:20:66:01:02:03 10.0.0.50 stopped reading A.nbi/i386/booter"
+            " (512 of 1000 bytes in 1.2 s)",
+        ),
+        (
+            finished(Outcome.TIMEOUT, 512),
+            "warn: tftp: a8:20:66:01:02:03 10.0.0.50 went silent reading A.nbi/i386/booter"
+            " (512 of 1000 bytes in 1.2 s)",
+        ),
+        (
+            finished(Outcome.FAILED, 512),
+            "error: tftp: a8:20:66:01:02:03 10.0.0.50 could not be given A.nbi/i386/booter"
+            " (512 of 1000 bytes in 1.2 s)",
+        ),
+        (
+            finished(Outcome.STOPPED, 512),
+            "info: tftp: a8:20:66:01:02:03 10.0.0.50 was cut off by our stop reading"
+            " A.nbi/i386/booter (512 of 1000 bytes in 1.2 s)",
+        ),
+        (
+            FileMissing(**WHO, service="tftp", name="A.nbi/none", why="no such file"),
+            "debug: tftp: a8:20:66:01:02:03 10.0.0.50 asked for A.nbi/none: no such file",
+        ),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Event) else "",
+)
+def test_line(event: Event, line: str) -> None:
+    """Each stage of a boot is one line, in the words of Apple's server where it had some."""
+    (only,) = logged(event)
+
+    assert text(only) == line
+
+
+def test_a_reader_that_never_spoke_bsdp() -> None:
+    """Where no hardware address is known, the address stands alone."""
+    (only,) = logged(
+        FileMissing(
+            at=WHO["at"], machine="10.0.0.9", address="10.0.0.9", service="http", name="x", why="y"
+        )
+    )
+
+    assert text(only) == "debug: http: 10.0.0.9 asked for x: y"
+
+
+def test_every_outcome_has_its_line() -> None:
+    """However a transfer ends, it can be told."""
+    assert all(len(logged(finished(outcome))) == 1 for outcome in Outcome)
+
+
+def test_a_truncated_list_is_a_second_line() -> None:
+    """As Apple's server did, a list that was cut says how much of it was sent."""
+    cut = ImagesListed(**BSDP, **MODEL, images=17, applicable=20, size=548)
+
+    _, second = logged(cut)
+
+    assert text(second) == (
+        "warn: NetBoot: [1,a8:20:66:1:2:3] image list truncated to first 17 images of 20:"
+        " the machine takes no longer message"
+    )
+
+
+def test_progress_is_not_logged() -> None:
+    """A root image that flows for an hour is no line every half second."""
+    assert logged(TransferProgressed(**FILE, sent=500)) == []
+
+
+def test_probes_and_misses_are_not_shown_by_default() -> None:
+    """Firmware asks for sizes first and for files that need not exist: nothing above debug."""
+    usual = [
+        TransferStarted(**FILE),
+        finished(Outcome.PROBE, 0),
+        FileMissing(**WHO, service="tftp", name="A.nbi/none", why="no such file"),
+    ]
+
+    assert {line["log_level"] for event in usual for line in logged(event)} == {LogLevel.debug}
+
+
+@pytest.mark.parametrize(
+    ("machine", "shown"),
+    [
+        ("00:16:cb:aa:bb:0c", "1,0:16:cb:aa:bb:c"),
+        ("ff:ff:ff:ff:ff:ff", "1,ff:ff:ff:ff:ff:ff"),
+        ("10.0.0.50", "10.0.0.50"),
+    ],
+)
+def test_identifier(machine: str, shown: str) -> None:
+    """Apple's logs name a machine by type and address without leading zeros."""
+    assert identifier(machine) == shown
+
+
+@pytest.mark.parametrize("hostile", ["iMac\x1b[2J", "a\nb", "x\u202ey", "\udcff\x00"])
+def test_what_a_machine_says_of_itself_is_escaped(hostile: str) -> None:
+    """A model, or an image's name, can neither fake a second line nor steer a terminal."""
+    (line,) = logged(
+        ImagesListed(**BSDP, architecture="i386", system_id=hostile, images=1, applicable=1, size=1)
+    )
+
+    for shown in (human_line(line), json_line(line)):
+        assert shown.count("\n") == 1
+        assert shown[:-1].isprintable()
+    assert "sysid=" in human_line(line)
+
+
+def test_a_json_line_has_the_events_fields() -> None:
+    """A machine reads fields, not sentences."""
+    (line,) = logged(LISTED)
+
+    record = json.loads(io.StringIO(json_line(line)).readline())
+
+    assert record["event"] == {
+        "at": "2026-03-01T09:30:00+00:00",
+        "machine": "a8:20:66:01:02:03",
+        "address": "10.0.0.50",
+        "interface": "en0",
+        "architecture": "i386",
+        "system_id": "iMac14,2",
+        "images": 3,
+        "applicable": 3,
+        "size": 302,
+    }
