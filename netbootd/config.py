@@ -167,7 +167,7 @@ class TftpSettings(Struct, frozen=True, kw_only=True):
     give_up: Annotated[Duration, Meta(ge=1, le=600)] = Duration(30)
     """A transfer ends when its client has been silent this long."""
     max_transfers: Annotated[int, Meta(ge=1, le=10000)] = 500
-    """Transfers at the same time; requests beyond that get an error."""
+    """Transfers at the same time. A request beyond that goes unanswered: its client asks again."""
     max_transfers_per_client: Annotated[int, Meta(ge=1, le=10000)] = 16
     """Transfers at the same time to one address."""
 
