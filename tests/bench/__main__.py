@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 from rich.table import Table
 
-from . import bsdp_rows, tftp_rows
+from . import bsdp_rows, http_rows, tftp_rows
 from .bench import Bench, Result, Row, measure
 
 GROUPS: dict[str, tuple[Callable[[Bench], Iterator[Row]], ...]] = {
-    "boot": (bsdp_rows.rows, tftp_rows.rows)
+    "boot": (bsdp_rows.rows, tftp_rows.rows, http_rows.rows)
 }
 DEFAULT_RUNS = 5
 
