@@ -67,8 +67,16 @@ class Server:
             self._port = free_port(socket.SOCK_STREAM)
             self._bench.serve(self._command(self._port), is_up=self._answers)
         printed = self._bench.load(
-            [self._bench.compiled("http_load"), HOST, str(self._port), PATH]
-            + [str(connections), str(size), str(FILE_SIZE), SECONDS]
+            [
+                self._bench.compiled("http_load"),
+                HOST,
+                str(self._port),
+                PATH,
+                str(connections),
+                str(size),
+                str(FILE_SIZE),
+                SECONDS,
+            ]
         )
         requests, sent, seconds = printed.split()
         return int(requests), int(sent), float(seconds)
