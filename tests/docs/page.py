@@ -5,11 +5,12 @@
     # a command of root, on the server
     other# a command of root, on another computer of the network
     mac$ a command for a real Mac, which no test has
+    ^C
     what the command above writes; `...` stands for anything, alone on a line for any lines
     ```
 
-A `toml` block is a configuration; where its first line is a comment with a file's name, it is that
-file from there on.
+`^C` ends the program that was started last and still runs. A block whose first line is a comment
+with nothing but a path in it (`# netbootd.toml`) is that file from there on.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PROMPTS = re.compile(r"(?P<host>other|mac)?(?P<user>[$#]) (?P<text>.*)")
+INTERRUPT = "^C"
 CONTINUED = re.compile(r"^> ?(.*)")
 
 
@@ -38,8 +40,8 @@ class Block:
 
     @property
     def file(self) -> str | None:
-        """The file that a `toml` block says it is."""
-        named = re.match(r"# (\S+\.toml)\n", self.text) if self.language == "toml" else None
+        """The file that this block says it is."""
+        named = re.match(r"# (\S+\.\w+)\n", self.text) if self.language != "console" else None
         return named[1] if named else None
 
 
@@ -69,7 +71,9 @@ def commands(block: Block) -> list[Command]:
     for number, line in enumerate(block.text.splitlines(), block.line + 1):
         prompt = PROMPTS.fullmatch(line)
         continued = CONTINUED.match(line)
-        if prompt:
+        if line == INTERRUPT:
+            found.append(Command(f"{block.page}:{number}", "", "", line))
+        elif prompt:
             place = f"{block.page}:{number}"
             found.append(Command(place, prompt["host"] or "", prompt["user"], prompt["text"]))
         elif continued and found and not found[-1].promised:

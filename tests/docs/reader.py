@@ -8,10 +8,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from tests.docs.page import Block, Command, commands, unkept
-from tests.interop.lab import Host, Lab, Process
+from tests.docs.page import INTERRUPT, Block, Command, commands, unkept
+from tests.interop.lab import Host, Lab, Process, wait_until
 
 TOOLS = Path(sys.executable).parent
 PATIENCE = 120
@@ -20,7 +21,8 @@ SERVES = re.compile(
     r"^(\S*/)?(twistd -n|twist|dnsmasq|dhcrelay|tcpdump)\b(?!.*--(check|help|version))"
 )
 """Commands that go on until they are ended."""
-READY = {"twistd": "is ready: ", "twist": "is ready: ", "tcpdump": "listening on"}
+READY = re.compile(r"is ready: |IP range|^Sending on +Socket|listening on")
+"""What these say once they do."""
 SYSTEM = ("/etc", "/srv", "/mnt", "/var/lib", "/var/log", "/var/backups")
 """Folders of the computer that commands may write to: the reader has a copy of the first and the
 others empty, mounted over the real ones where nobody else sees them."""
@@ -45,40 +47,43 @@ class Reader:
             for path in SYSTEM:
                 (folder / path[1:]).mkdir(parents=True, exist_ok=True)
                 self._mounts += f"mount --bind {folder}{path} {path}; "
+            (folder / "var/lib/misc").mkdir()  # where dnsmasq keeps its leases
 
     def write(self, block: Block) -> None:
         """Save a configuration under its name."""
         assert block.file is not None
         base = self._folder if block.file.startswith("/") else self._home
-        (base / block.file.lstrip("/")).write_text(block.text)
+        path = base / block.file.lstrip("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(block.text)
 
     def do(self, block: Block) -> list[str]:
         """Run the commands of a block; what they did otherwise than promised."""
         broken = []
         for command in commands(block):
-            if command.host == "mac":
-                continue
-            if SERVES.match(command.text):
-                self._serve(command)
-                continue
-            written = self._run(command)
-            line = unkept(command.promised, written)
-            if line is not None:
-                broken.append(_complaint(command, line, written))
+            if command.text == INTERRUPT:
+                broken += self._end(*self._running.pop())
+            elif SERVES.match(command.text):
+                broken += self._serve(command)
+            elif command.host != "mac":
+                written = self._run(command)
+                broken += _complaints(command, command.promised, written)
         return broken
 
     def finish(self) -> list[str]:
         """End what still runs; what it did otherwise than promised."""
         broken = []
-        for command, process in reversed(self._running):
-            process.stop()
-            written = process.output()
-            self.logs += written.splitlines()
-            line = unkept([*command.promised, "..."], written) if command.promised else None
-            if line is not None:
-                broken.append(_complaint(command, line, written))
-        self._running.clear()
+        while self._running:
+            broken += self._end(*self._running.pop())
         return broken
+
+    def _end(self, command: Command, process: Process) -> list[str]:
+        ran = process.running()
+        process.stop()
+        self.logs += process.output().splitlines()
+        if not ran:
+            return [f"{command.place}: {command.text}\n  ended by itself:\n{process.output()}"]
+        return _complaints(command, [*command.promised, "..."], process.output())
 
     def _shell(self, command: Command) -> str:
         setting = f"PATH={TOOLS}:$PATH COLUMNS=80"
@@ -100,21 +105,24 @@ class Reader:
             )
         return done.stdout + done.stderr
 
-    def _serve(self, command: Command) -> None:
-        """Start it; one that was started by the same words before is ended first."""
+    def _serve(self, command: Command) -> list[str]:
+        """Start it and leave it running, unless it ends without having been ready."""
         host = self._hosts[command.host]
         assert host is not None, f"{command.place} needs a network"
-        program = Path(command.text.split()[0]).name
-        text = command.text.removesuffix(" &")
-        script = self._shell(Command(command.place, command.host, command.user, f"exec {text}"))
+        script = self._shell(replace(command, text=f"exec {command.text}"))
         process = host.start("sh", "-c", script)
-        self._running.append((command, process))
-        if program in READY:
-            process.wait_for(READY[program])
+        wait_until(lambda: bool(READY.search(process.output())) or not process.running())
+        if process.running():
+            self._running.append((command, process))
+            return []
+        return _complaints(command, command.promised, process.output())
 
 
-def _complaint(command: Command, line: str, written: str) -> str:
-    return f"{command.place}: {command.text}\n  promises: {line}\n  writes:\n{written}"
+def _complaints(command: Command, promised: list[str], written: str) -> list[str]:
+    line = unkept(promised, written)
+    if line is None:
+        return []
+    return [f"{command.place}: {command.text}\n  promises: {line}\n  writes:\n{written}"]
 
 
 @contextmanager
