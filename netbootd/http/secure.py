@@ -12,16 +12,15 @@ from __future__ import annotations
 import typing
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from OpenSSL import crypto
 from twisted.internet.address import IPv4Address
-from twisted.internet.interfaces import IAddress, IPushProducer
+from twisted.internet.interfaces import IAddress, IPushProducer, IReactorTime
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.ssl import CertificateOptions, TLSVersion
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -138,13 +137,18 @@ class SecureConnection(Protocol):
             if self._response is None:
                 break
             self._session.begin(self._response)
-        # Who does not take responses may not go on asking for them.
-        if self._reading is self._paused and not self._lingering:
-            self._reading = not self._paused
-            if self._reading:
-                self.transport.resumeProducing()
-            else:
-                self.transport.pauseProducing()
+        # Who does not take responses may not go on asking for them; but who is to say goodbye must
+        # be heard.
+        self._read(self._lingering or not self._paused)
+
+    def _read(self, wanted: bool) -> None:
+        if wanted is self._reading:
+            return
+        self._reading = wanted
+        if wanted:
+            self.transport.resumeProducing()
+        else:
+            self.transport.pauseProducing()
 
     def _write_on(self, response: Response) -> None:
         data = b""
@@ -174,17 +178,40 @@ class SecureConnection(Protocol):
         self.transport.abortConnection()
 
 
-class SecureFactory(Factory):
-    """Makes a connection for each client that `connected` lets in."""
+class _Connections(Factory):
+    """Makes connections."""
 
     noisy = False
 
-    def __init__(self, connected: Callable[[str], SecureConnection | None]) -> None:
-        """`connected` is given the peer's address; None closes the connection at once."""
+    def __init__(self, connected: Callable[[str], SecureConnection]) -> None:
         self._connected = connected
 
-    def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
-        return self._connected(addr.host) if isinstance(addr, IPv4Address) else None
+    def buildProtocol(self, addr: IAddress | None) -> Protocol:
+        return self._connected(cast(IPv4Address, addr).host)
+
+
+class SecureFactory(TLSMemoryBIOFactory):
+    """Puts TLS between clients and the connections that are made for them."""
+
+    def __init__(
+        self,
+        credentials: CertificateOptions,
+        *,
+        admits: Callable[[str], bool],
+        connected: Callable[[str], SecureConnection],
+        clock: IReactorTime,
+    ) -> None:
+        """`admits` and `connected` are given the peer's address. Who is not admitted is closed at
+        once, before TLS has cost anything."""
+        super().__init__(credentials, False, _Connections(connected), clock)
+        self._admits = admits
+
+    def buildProtocol(  # type: ignore[override]
+        self, addr: IAddress | None
+    ) -> TLSMemoryBIOProtocol | None:
+        if not self._admits(cast(IPv4Address, addr).host):
+            return None
+        return super().buildProtocol(addr)
 
 
 class CredentialsError(Exception):
@@ -217,14 +244,13 @@ def load_credentials(
         raise CredentialsError(key, f"is no unencrypted PEM private key ({error})") from error
     if private.public_key() != chain[0].public_key():
         raise CredentialsError(key, f"is not the key of {certificate}")
-    own, *others = [crypto.X509.from_cryptography(one) for one in chain]
+    own, *intermediates = chain
+    # Twisted's annotations still name pyOpenSSL's own types, which pyOpenSSL deprecates.
     return CertificateOptions(
-        privateKey=crypto.PKey.from_cryptography_key(cast(RSAPrivateKey, private)),
-        certificate=own,
-        extraCertChain=others,
+        privateKey=cast(Any, private),
+        certificate=cast(Any, own),
+        extraCertChain=cast(Any, intermediates),
         insecurelyLowerMinimumTo=TLSVersion.lookupByName(minimum_version.replace(".", "_")),
-        # Twisted refuses a client that offers ALPN when nothing is said here.
-        acceptableProtocols=[b"http/1.1"],
     )
 
 

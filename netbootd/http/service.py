@@ -20,7 +20,6 @@ from twisted.internet.interfaces import IListeningPort, IReactorFDSet, IReactorT
 from twisted.internet.ssl import CertificateOptions
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from netbootd.http.plain import HAS_SENDFILE, PlainConnection, PlainListener
 from netbootd.http.secure import SecureConnection, SecureFactory
@@ -172,8 +171,11 @@ class HttpsService(_WebService):
         """`port` 0 has the system choose, for each address anew (see `bound`)."""
         super().__init__(clock, site, addresses=addresses, port=port)
         self._reactor = reactor
-        self._factory = TLSMemoryBIOFactory(
-            credentials, False, SecureFactory(self._connected), clock=clock
+        self._factory = SecureFactory(
+            credentials,
+            admits=self._admits,
+            connected=self._connected,
+            clock=cast(IReactorTime, reactor),
         )
         self._ports: list[IListeningPort] = []
 
@@ -210,10 +212,13 @@ class HttpsService(_WebService):
         ports, self._ports = self._ports, []
         return gatherResults([cast(Deferred[None], port.stopListening()) for port in ports])
 
-    def _connected(self, peer: str) -> SecureConnection | None:
-        if not self._site.admission.admit(peer):
-            self._site.counters.refused.inc()
-            return None
+    def _admits(self, peer: str) -> bool:
+        if self._site.admission.admit(peer):
+            return True
+        self._site.counters.refused.inc()
+        return False
+
+    def _connected(self, peer: str) -> SecureConnection:
         connection = SecureConnection(self._site, peer, on_closed=self._connections.discard)
         self._connections.add(connection)
         return connection
