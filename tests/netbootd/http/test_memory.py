@@ -29,6 +29,7 @@ def server(tmp_path: Path) -> Iterator[tuple[psutil.Process, tuple[str, int]]]:
     """A process that serves an image of 6 GiB, all of it a hole but for its last four bytes."""
     bundle = make_folder(tmp_path)
     with (bundle / "NetInstall.dmg").open("r+b") as image:
+        os.truncate(image.fileno(), 0)
         os.truncate(image.fileno(), SIZE)
         image.seek(-4, os.SEEK_END)
         image.write(b"koly")
