@@ -33,7 +33,7 @@ def server(tmp_path: Path) -> Iterator[tuple[psutil.Process, tuple[str, int]]]:
         os.truncate(image.fileno(), SIZE)
         image.seek(-4, os.SEEK_END)
         image.write(b"koly")
-    command = [sys.executable, "-m", "tests.bench.http_serve", str(tmp_path)]
+    command = [sys.executable, "-m", "tests.netbootd.http.process", str(tmp_path)]
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         try:

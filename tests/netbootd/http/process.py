@@ -1,6 +1,8 @@
-"""Serves a folder of bundles over HTTP in a process of its own, for the bench.
+"""Serves a folder of bundles over HTTP in a process of its own, whose memory can be looked at.
 
-python -m tests.bench.http_serve FOLDER [PORT]: prints the port once it listens, stops on SIGTERM.
+    python -m tests.netbootd.http.process FOLDER
+
+Prints its port once it listens, and stops on SIGTERM.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from twisted.internet import reactor
 
 from images.catalog import Root, scan_thd
 from images.paths import OpenFile, open_file, resolve
+from netbootd.http.limit import Admission
 from netbootd.http.service import HttpService
 from netbootd.http.site import Site
 from netbootd.transfer import Transfer
@@ -19,7 +22,7 @@ from ops.counter import Counters
 
 
 class Nobody:
-    """Observes transfers as the daemon does when no machine is known."""
+    """An observer to whom nothing matters."""
 
     def started(self, transfer: Transfer) -> None: ...
 
@@ -42,10 +45,10 @@ def main() -> None:
         open_file=published,
         observer=Nobody(),
         counters=Counters(),
-        boundary=b"bench",
+        boundary=b"boundary",
+        admission=Admission(per_peer=1000),
     )
-    port = int(sys.argv[2]) if len(sys.argv) > 2 else 0
-    service = HttpService(reactor, reactor, site, addresses=["127.0.0.1"], port=port)
+    service = HttpService(reactor, reactor, site, addresses=["127.0.0.1"], port=0)
     service.startService()
     print(service.bound[0][1], flush=True)
     reactor.run()
