@@ -251,6 +251,8 @@ def load_credentials(
         certificate=cast(Any, own),
         extraCertChain=cast(Any, intermediates),
         insecurelyLowerMinimumTo=TLSVersion.lookupByName(minimum_version.replace(".", "_")),
+        # Twisted refuses every client that offers ALPN, as curl does, when nothing is said here.
+        acceptableProtocols=[b"http/1.1"],
     )
 
 
