@@ -186,6 +186,15 @@ class HandshakeTests(SecureTests):
 
         assert answer.body == DISK[:10]
 
+    async def test_protocol_negotiation(self) -> None:
+        """A client that offers HTTP/2 as well is told to speak HTTP/1.1."""
+        context = self.context()
+        context.set_alpn_protocols(["h2", "http/1.1"])
+
+        sock = await in_thread(self.secured, context)
+
+        assert sock.selected_alpn_protocol() == "http/1.1"
+
     async def test_old_versions(self) -> None:
         """A client below the minimum version is refused."""
         context = self.context()
