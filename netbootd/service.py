@@ -42,6 +42,7 @@ from netbootd.bsdp_service import BsdpService
 from netbootd.catalog import CatalogWatch
 from netbootd.config import Config, HttpSettings, HttpsSettings, state_directory
 from netbootd.datagram import Arrival
+from netbootd.descriptors import allow_descriptors, descriptors_for
 from netbootd.http.limit import Admission as WebAdmission
 from netbootd.http.limit import Limits
 from netbootd.http.secure import CredentialsError, load_credentials
@@ -128,6 +129,7 @@ class BootService(MultiService):
             return
         self._bound = True
         self._require_images()
+        self._allow_descriptors()
         config = self._config
         for part, service, kind, port in (
             (self.bsdp, "BSDP", "UDP", config.bsdp.port),
@@ -140,6 +142,17 @@ class BootService(MultiService):
                     part.privilegedStartService()
             except OSError as error:
                 raise bind_error(error, service, kind, port) from error
+
+    def _allow_descriptors(self) -> None:
+        wanted = descriptors_for(self._config)
+        allowed = allow_descriptors(wanted)
+        if allowed < wanted:
+            self._log.warn(
+                "The system allows {allowed} open files, {wanted} may be needed: raise its limit"
+                " (systemd: LimitNOFILE), or lower tftp.max_transfers and http.max_connections",
+                allowed=allowed,
+                wanted=wanted,
+            )
 
     def privilegedStartService(self) -> None:
         """Bind every port, then give up root. Raises StartError."""
