@@ -14,7 +14,7 @@ import socket
 import sys
 import time
 from collections import deque
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from ipaddress import IPv4Address
@@ -23,7 +23,8 @@ from random import Random
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ProcessDone
+from twisted.internet.error import ProcessDone, ProcessExitedAlready
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
@@ -97,6 +98,7 @@ class Daemon(ProcessProtocol):
         self._reactor = reactor
         self._configuration = configuration
         self._partial = b""
+        self._deadline: IDelayedCall | None = None
         self.lines: deque[str] = deque(maxlen=200)
         self.ready: Deferred[None] = Deferred()
         self.ended: Deferred[int] = Deferred()
@@ -116,14 +118,14 @@ class Daemon(ProcessProtocol):
     def stop(self) -> Deferred[int]:
         """Fires with the exit status once the daemon has ended as an operator would end it."""
         if not self.ended.called:
-            assert self.transport is not None  # noqa: S101 - it has been started
-            self.transport.signalProcess("TERM")
-            self._reactor.callLater(STOP_TIMEOUT, self._kill)
+            self._signal("TERM")
+            self._deadline = self._reactor.callLater(STOP_TIMEOUT, self._signal, "KILL")
         return self.ended
 
-    def _kill(self) -> None:
-        if not self.ended.called and self.transport is not None:
-            self.transport.signalProcess("KILL")
+    def _signal(self, name: str) -> None:
+        assert self.transport is not None  # noqa: S101 - it has been started
+        with suppress(ProcessExitedAlready):  # `ended` is about to fire
+            self.transport.signalProcess(name)
 
     def last_words(self) -> str:
         return self.lines[-1] if self.lines else "it said nothing"
@@ -145,6 +147,8 @@ class Daemon(ProcessProtocol):
             status = 0
         if not self.ready.called:
             self.ready.errback(BootFailed("daemon", f"it ended: {self.last_words()}"))
+        if self._deadline is not None and self._deadline.active():
+            self._deadline.cancel()
         self.ended.callback(status)
 
 
@@ -175,9 +179,9 @@ async def demo(reactor: Any, folder: Path, watcher: BootWatcher, random: Random)
     )
     daemon = Daemon(reactor, configuration)
     watcher.began("daemon", "twistd -n netbootd")
-    await daemon.start()
-    watcher.ended(f"BSDP {ports.bsdp}, TFTP {ports.tftp}, HTTP {ports.http} on {LOOPBACK}")
     try:
+        await daemon.start()
+        watcher.ended(f"BSDP {ports.bsdp}, TFTP {ports.tftp}, HTTP {ports.http} on {LOOPBACK}")
         mac = SimulatedMac(
             reactor,
             identity=IDENTITY,

@@ -18,6 +18,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from twisted.internet.error import CannotListenError
 from twisted.internet.threads import deferToThreadPool
 
 from images.dmg import DiskImage, DmgError, Outcome, Verification, inspect_thd, verify_thd
@@ -68,9 +69,9 @@ class Boot:
     root_bytes: int
 
     def __str__(self) -> str:
-        parts = [f"{size_text(self.tftp_bytes)} by TFTP"]
+        parts = [f"TFTP {size_text(self.tftp_bytes)}"]
         if self.root_bytes:
-            parts.append(f"{size_text(self.root_bytes)} by HTTP")
+            parts.append(f"HTTP {size_text(self.root_bytes)}")
         name = f" as {self.machine_name}" if self.machine_name else ""
         return f"“{self.image}” booted{name}: {', '.join(parts)}"
 
@@ -111,6 +112,8 @@ class SimulatedMac:
         booter = confirmed.boot_file.decode("utf-8", "surrogateescape")
         if not booter:
             raise BootFailed("SELECT", "the answer names no boot file")
+        if not int(confirmed.boot_server):
+            raise BootFailed("SELECT", "the answer names no server to load from (siaddr)")
         await self._load(confirmed, booter, "booter", needed=True)
         root_bytes = 0
         if confirmed.root_path is not None:
@@ -165,7 +168,7 @@ class SimulatedMac:
         for port in candidates:
             try:
                 return self._reactor.listenUDP(port, startup, interface=self._interface())
-            except Exception as error:
+            except CannotListenError as error:
                 last = error
         raise BootFailed("LIST", f"no reply port could be bound: {last}")
 

@@ -8,15 +8,26 @@ first, then the trailer, then every block in shuffled order over one kept-alive 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from twisted.internet.error import ConnectError
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
+from twisted.internet.error import ConnectError, ConnectionClosed
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.task import deferLater
-from twisted.web.client import Agent, HTTPConnectionPool, ResponseFailed, readBody
+from twisted.python.failure import Failure
+from twisted.web.client import (
+    Agent,
+    HTTPConnectionPool,
+    RequestTransmissionFailed,
+    ResponseDone,
+    ResponseFailed,
+)
+from twisted.web.error import Error, SchemeNotSupported
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
@@ -27,10 +38,26 @@ CONNECT_ATTEMPTS = 5
 """`KDIHTTPBackingStore::_connectToServer connect() attempt 1..5` in a kernel's panic log."""
 CONNECT_PAUSE = 1.0
 """Seconds between two attempts (guess)."""
+PATIENCE = 30.0
+"""Seconds for the head of an answer, and again for its body (guess)."""
 BLOCK = 1 << 20
 """Bytes in one range."""
+MAX_SIZE = 1 << 40
+"""Bytes of an image that we believe in: 1 TiB, a million blocks."""
 TRAILER = 512
 """Bytes at the end of a disk image that say what it is; a kernel reads them first."""
+FAULTS = (
+    ConnectError,
+    ConnectionClosed,
+    RequestTransmissionFailed,
+    ResponseFailed,
+    TimeoutError,
+    Error,
+    SchemeNotSupported,
+    ValueError,  # no URL
+    OSError,  # no such host, or our own disk
+)
+"""What a server, or the URL that it told us, may do to us."""
 CONTENT_RANGE = re.compile(rb"bytes (\d+)-(\d+)/(\d+)")
 
 
@@ -63,6 +90,8 @@ class RootImageReader:
         try:
             size = await self._length(url)
             await self._blocks(url, size, into, watcher)
+        except FAULTS as error:
+            raise BootFailed(STAGE, f"{url}: {_reason(error)}") from None
         finally:
             await self._pool.closeCachedConnections()  # type: ignore[no-untyped-call]
         watcher.ended(f"{size_text(size)} by HTTP, in {self._requests} requests")
@@ -77,7 +106,10 @@ class RootImageReader:
         told = response.headers.getRawHeaders("Content-Length") or [""]
         if not told[0].isdecimal():
             raise BootFailed(STAGE, f"HEAD {url} does not tell the length")
-        return int(told[0])
+        size = int(told[0])
+        if not 0 < size <= MAX_SIZE:
+            raise BootFailed(STAGE, f"HEAD {url} tells a length of {size} bytes")
+        return size
 
     async def _connect(self, url: str) -> IResponse:
         for attempt in range(1, CONNECT_ATTEMPTS + 1):
@@ -95,10 +127,25 @@ class RootImageReader:
         fields = Headers({"User-Agent": ["netbootd-simulated-mac"]})
         for name, value in headers.items():
             fields.addRawHeader(name, value)
-        response: IResponse = await self._agent.request(method, url.encode("ascii"), fields)
+        asking = self._agent.request(method, url.encode("ascii"), fields)
+        response: IResponse = await asking.addTimeout(PATIENCE, self._reactor)
         if method == b"HEAD":
-            await readBody(response)
+            await self._body(response, 0)
         return response
+
+    async def _body(self, response: IResponse, size: int) -> bytes:
+        """Its `size` bytes; whatever comes beyond them cuts it off."""
+        body = _Body(size)
+        response.deliverBody(body)  # type: ignore[no-untyped-call]
+        return await body.ended.addTimeout(PATIENCE, self._reactor)
+
+    async def _cut_off(self, response: IResponse) -> None:
+        """Take nothing of a body that may be the whole image."""
+        body = _Body(0)
+        response.deliverBody(body)  # type: ignore[no-untyped-call]
+        body.close()
+        with suppress(*FAULTS):
+            await body.ended
 
     async def _blocks(self, url: str, size: int, into: Path, watcher: BootWatcher) -> None:
         starts = list(range(0, size, BLOCK))
@@ -108,7 +155,7 @@ class RootImageReader:
         done = 0
         with into.open("wb") as file:
             file.truncate(size)
-            for start, end in ranges if size else []:
+            for start, end in ranges:
                 data = await self._range(url, start, end, size)
                 file.seek(start)
                 file.write(data)
@@ -117,16 +164,51 @@ class RootImageReader:
 
     async def _range(self, url: str, start: int, end: int, size: int) -> bytes:
         wanted = f"bytes={start}-{end - 1}"
-        try:
-            response = await self._request(b"GET", url, Range=wanted)
-            body = bytes(await readBody(response))
-        except (ConnectError, ResponseFailed) as error:
-            raise BootFailed(STAGE, f"{wanted} of {url}: {error}") from None
+        response = await self._request(b"GET", url, Range=wanted)
         told = response.headers.getRawHeaders(b"Content-Range") or [b""]
         match = CONTENT_RANGE.fullmatch(told[0])
         expected = (start, end - 1, size)
         if response.code != 206 or not match or tuple(map(int, match.groups())) != expected:
-            raise BootFailed(STAGE, f"{wanted} was answered {response.code} {told[0]!r}")
-        if len(body) != end - start:
-            raise BootFailed(STAGE, f"{wanted} brought {len(body)} bytes")
-        return body
+            await self._cut_off(response)
+            said = f"{response.code} {told[0].decode('ascii', 'backslashreplace')}".rstrip()
+            raise BootFailed(STAGE, f"{wanted} was answered {said}")
+        if response.length != end - start:
+            await self._cut_off(response)
+            raise BootFailed(STAGE, f"{wanted} brings {response.length} bytes")
+        return await self._body(response, end - start)
+
+
+class _Body(Protocol):
+    """Collects a body of up to `limit` bytes. (Twisted's readBody has no limit, and its cancel no
+    effect.)"""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._data = bytearray()
+        self.ended: Deferred[bytes] = Deferred(lambda _: self.close())
+
+    def close(self) -> None:
+        if self.transport is not None:
+            self.transport.loseConnection()
+
+    def dataReceived(self, data: bytes) -> None:
+        self._data += data
+        if len(self._data) > self._limit:
+            self.close()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self.ended.called:
+            return
+        if isinstance(reason.value, ResponseDone):
+            self.ended.callback(bytes(self._data))
+        else:
+            self.ended.errback(reason)
+
+
+def _reason(error: Exception) -> str:
+    """In words; Twisted wraps what went wrong once or twice."""
+    while isinstance(error, RequestTransmissionFailed | ResponseFailed) and error.reasons:
+        error = error.reasons[0].value
+    if isinstance(error, CancelledError | TimeoutError):
+        return f"no answer in {PATIENCE:g} s"
+    return str(error) or type(error).__name__

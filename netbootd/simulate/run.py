@@ -14,6 +14,7 @@ from twisted.internet.task import react
 
 from netbootd.simulate.screen import ScreenWatcher
 from netbootd.simulate.watch import BootFailed, BootWatcher
+from ops.text import escape
 
 Run = Callable[[Any, BootWatcher], Awaitable[str]]
 """Does the work with a reactor, telling the watcher; the verdict, one line."""
@@ -34,7 +35,7 @@ def show(title: str, run: Run, console: Console | None = None) -> bool:
             watcher.failed(failure.stage, failure.why)
             screen.print(Text.assemble(("✗ ", "bold red"), f"Not booted: {failure.stage} failed"))
         else:
-            screen.print(Text.assemble(("✓ ", "bold green"), verdict))
+            screen.print(Text.assemble(("✓ ", "bold green"), escape(verdict)))
             went_well = True
 
     try:
@@ -42,4 +43,6 @@ def show(title: str, run: Run, console: Console | None = None) -> bool:
     except SystemExit as ended:
         if ended.code:
             sys.exit(ended.code)
+    finally:
+        watcher.close()
     return went_well

@@ -1,6 +1,7 @@
 """Show a boot on a terminal: a moving bar for the stage under way, a line for each one done.
 
 Where the output is not a terminal only the lines are written, so a pipe or a log stays readable.
+What servers say is escaped: an image's name must not move the cursor.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rich.console import Console
-from rich.markup import escape
+from rich.markup import escape as escape_markup
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -22,8 +23,12 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
+from ops.text import escape
+
 STAGE_WIDTH = 21
 """Characters of `PlatformSupport.plist`, the longest: 80 columns leave 49 for what a stage says."""
+MAX_RESULT = 1000
+"""Characters of what a stage says; a server's name for itself and its images is in it."""
 
 
 class ScreenWatcher:
@@ -42,7 +47,8 @@ class ScreenWatcher:
         self._stage = stage
         self._began = self._clock()
         if self._console.is_terminal:
-            self._status = self._console.status(f"{stage:<{STAGE_WIDTH}} [dim]{escape(doing)}[/]")
+            shown = escape_markup(escape(doing))
+            self._status = self._console.status(f"{stage:<{STAGE_WIDTH}} [dim]{shown}[/]")
             self._status.start()
 
     def progressed(self, done: int, total: int) -> None:
@@ -87,6 +93,10 @@ class ScreenWatcher:
         self._stage = stage
         self._line("✗", "red", why)
 
+    def close(self) -> None:
+        """Give the terminal back as it was, whatever happened."""
+        self._erase()
+
     def _line(self, mark: str, style: str, result: str) -> None:
         seconds = self._clock() - self._began
         took = f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
@@ -95,5 +105,6 @@ class ScreenWatcher:
         row.add_column(width=STAGE_WIDTH)
         row.add_column(ratio=1)
         row.add_column(justify="right", no_wrap=True)
-        row.add_row(Text(mark, style), Text(self._stage), Text(result, "dim"), Text(took, "dim"))
+        shown = escape(result, MAX_RESULT)
+        row.add_row(Text(mark, style), Text(self._stage), Text(shown, "dim"), Text(took, "dim"))
         self._console.print(row)

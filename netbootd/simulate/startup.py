@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from random import Random
 
@@ -19,6 +20,9 @@ from protocols.bsdp.server import FIRST_UNPRIVILEGED_PORT
 
 Chooser = Callable[[tuple[Choice, ...]], Choice | None]
 """Who sits before the screen: the image to boot, None if none will do."""
+
+MAX_REJECTED = 100
+"""Answers thrown away that are remembered: whoever floods us must not fill our memory."""
 
 
 class StartupDisk(DatagramProtocol):
@@ -40,7 +44,7 @@ class StartupDisk(DatagramProtocol):
         self._client: BsdpClient | None = None
         self._timer: IDelayedCall | None = None
         self._waiting: Deferred[Event] | None = None
-        self.rejected: list[Rejected] = []
+        self.rejected: deque[Rejected] = deque(maxlen=MAX_REJECTED)
         """Answers that a Mac throws away, for whoever wants to know why nothing happened."""
 
     # What Twisted calls.
@@ -53,7 +57,7 @@ class StartupDisk(DatagramProtocol):
         self._port = port
 
     def datagramReceived(self, datagram: bytes, addr: tuple[str, int]) -> None:
-        if self._client is not None:
+        if self._client is not None and self._waiting is not None:
             self._do(self._client.receive(self._clock.seconds(), datagram))
 
     def stopProtocol(self) -> None:
@@ -102,20 +106,29 @@ class StartupDisk(DatagramProtocol):
 
     async def _run(self, step: Step) -> Event:
         self.rejected.clear()
-        self._waiting = Deferred()
+        waiting: Deferred[Event] = Deferred()
+        self._waiting = waiting
         self._do(step)
-        return await self._waiting
+        return await waiting
 
     def _do(self, step: Step) -> None:
-        if step.datagram is not None:
-            assert self.transport is not None  # noqa: S101 - only called while listening
-            self.transport.write(step.datagram, self._server)
-        for event in step.events:
-            self._happened(event)
         self._stop_timer()
         if step.wake_at is not None and self._waiting is not None:
             wait = max(0.0, step.wake_at - self._clock.seconds())
             self._timer = self._clock.callLater(wait, self._wake)
+        if step.datagram is not None:
+            self._send(step.datagram)
+        for event in step.events:  # last, because the answer to one may be the next step
+            self._happened(event)
+
+    def _send(self, datagram: bytes) -> None:
+        assert self.transport is not None  # noqa: S101 - only called while listening
+        try:
+            self.transport.write(datagram, self._server)
+        except OSError as error:
+            address, port = self._server
+            why = f"nothing can be sent to {address}, port {port}: {error.strerror or error}"
+            self._settle(BootFailed("BSDP", why))
 
     def _wake(self) -> None:
         if self._client is not None:
@@ -132,9 +145,18 @@ class StartupDisk(DatagramProtocol):
             return
         if isinstance(event, ImagesListed) and self._server[0] == self.BROADCAST:
             return  # others may answer, too: wait for ImagesGathered
+        self._settle(event)
+
+    def _settle(self, result: Event | BootFailed) -> None:
+        """What was waited for is here, or will never be."""
+        self._stop_timer()
         waiting, self._waiting = self._waiting, None
-        if waiting is not None:
-            waiting.callback(event)
+        if waiting is None:
+            return
+        if isinstance(result, BootFailed):
+            waiting.errback(result)
+        else:
+            waiting.callback(result)
 
 
 def choose_by(wanted: str | None) -> Chooser:

@@ -15,6 +15,8 @@ from protocols.tftp.receiver import Fetched, Receiver, Step, read_request
 BLOCK_SIZE = 1468
 """What UEFI asks for. Macs have been seen to ask for 8192 as well; a server must clamp that."""
 MAX_DATAGRAM = 65535
+ENOUGH = Error(code=ErrorCode.OPTION_REFUSED, message=b"only the size was wanted")
+"""Our end of a size probe, whether the server has told the size or begun to send."""
 
 
 class TftpFailed(Exception):
@@ -54,9 +56,10 @@ class TftpFetch(DatagramProtocol):
     def datagramReceived(self, datagram: bytes, addr: tuple[str, int]) -> None:
         if addr[0] != self._server[0] or self.ended.called:
             return
-        self._do(self._receiver.receive(datagram, addr, self._clock.seconds()))
-        if self._only_size and self._receiver.terms.size is not None:
-            self._do(self._receiver.abort(Error(code=ErrorCode.OPTION_REFUSED, message=b"size")))
+        step = self._receiver.receive(datagram, addr, self._clock.seconds())
+        if self._only_size and self._receiver.peer is not None and self._receiver.ended is None:
+            step = self._receiver.abort(ENOUGH)
+        self._do(step)
         self._check_end()
 
     def stopProtocol(self) -> None:
@@ -83,7 +86,11 @@ class TftpFetch(DatagramProtocol):
 
     def _write(self, datagram: bytes, peer: Hashable | None) -> None:
         assert self.transport is not None  # noqa: S101 - only called while listening
-        self.transport.write(datagram, cast("tuple[str, int]", peer or self._server))
+        try:
+            self.transport.write(datagram, cast("tuple[str, int]", peer or self._server))
+        except OSError as error:
+            if not self.ended.called:
+                self.ended.errback(TftpFailed(f"cannot be asked: {error.strerror or error}"))
 
     def _check_end(self) -> None:
         if self._receiver.ended is not None and not self.ended.called:
@@ -104,13 +111,14 @@ async def fetch(
 
     Raises TftpFailed.
     """
-    probe = Receiver(read_request(name.encode(), block_size=BLOCK_SIZE, size=True))
+    filename = name.encode("utf-8", "surrogateescape")
+    probe = Receiver(read_request(filename, block_size=BLOCK_SIZE, size=True))
     await _run(reactor, TftpFetch(clock, server, probe, lambda data: None, only_size=True), local)
     size = probe.terms.size
     if size is None:
         raise _failure(probe)
     sized(size)
-    receiver = Receiver(read_request(name.encode(), block_size=BLOCK_SIZE))
+    receiver = Receiver(read_request(filename, block_size=BLOCK_SIZE))
     got = 0
 
     def count(data: bytes) -> None:
@@ -143,7 +151,9 @@ def _failure(receiver: Receiver) -> TftpFailed:
     error = receiver.error
     if receiver.ended is Fetched.TIMEOUT:
         return TftpFailed("no answer")
-    if error is None:
+    if error is None or error is ENOUGH:
         return TftpFailed("the server did not tell the size")
     text = error.message.decode("utf-8", "backslashreplace")
+    if receiver.ended is Fetched.REFUSED:
+        return TftpFailed(f"the server breaks the protocol: {text}")
     return TftpFailed(f"error {error.code}: {text}", missing=error.code == ErrorCode.FILE_NOT_FOUND)
