@@ -206,6 +206,9 @@ class SecureFactory(TLSMemoryBIOFactory):
         super().__init__(credentials, False, _Connections(connected), clock)
         self._admits = admits
 
+    def logPrefix(self) -> str:
+        return "HTTPS"
+
     def buildProtocol(  # type: ignore[override]
         self, addr: IAddress | None
     ) -> TLSMemoryBIOProtocol | None:

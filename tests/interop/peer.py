@@ -16,6 +16,7 @@ import pytest
 
 PACKAGES = {
     "7zz": "7zip",
+    "aria2c": "aria2",
     "atftp": "atftp",
     "busybox": "busybox-static",
     "curl": "curl",
@@ -28,6 +29,7 @@ PACKAGES = {
     "go": "golang-go",
     "ip": "iproute2",
     "nbdkit": "nbdkit",
+    "openssl": "openssl",
     "qemu-img": "qemu-utils",
     "setpriv": "util-linux",
     "tcpdump": "tcpdump",

@@ -107,6 +107,49 @@ def test_wget_resumes(lan: Lan, daemon: Daemon, sierra: Bundle) -> None:
     assert "206 Partial Content" in done.stderr
 
 
+def test_curl_resumes(lan: Lan, daemon: Daemon, sierra: Bundle) -> None:
+    """curl continues a download that was cut off."""
+    (lan.client.folder / "body").write_bytes(sierra.read(IMAGE)[:1_000_000])
+
+    status, _, body = curl(lan, "-C", "-")
+
+    assert (status, body) == (206, sierra.read(IMAGE))
+
+
+def test_curl_keeps_what_is_still_good(lan: Lan, daemon: Daemon, sierra: Bundle) -> None:
+    """With the tag or the date of its copy curl is told that it is still good; a new file comes."""
+    curl(lan, "--etag-save", "tag")
+
+    assert curl(lan, "--etag-compare", "tag")[0] == 304
+    assert curl(lan, "-z", "body", "-R")[0] == 304
+    (sierra.path / IMAGE).write_bytes(b"new")
+    status, _, body = curl(lan, "--etag-compare", "tag")
+    assert (status, body) == (200, b"new")
+
+
+def test_aria2_in_pieces(lan: Lan, daemon: Daemon, sierra: Bundle) -> None:
+    """aria2, which begins with a whole file, aborts it and asks for pieces, gets the file."""
+    pieces = ("-x", "4", "-s", "4", "-k", "1M", "--file-allocation=none", "--no-conf")
+
+    lan.client.run("aria2c", "-q", *pieces, "-o", "pieces", url(lan))
+
+    assert (lan.client.folder / "pieces").read_bytes() == sierra.read(IMAGE)
+
+
+def test_qemu_reads_at_random(lan: Lan, daemon: Daemon, sierra: Bundle) -> None:
+    """QEMU's reads all over the image give its bytes."""
+    whole = sierra.read(IMAGE)
+    places = [(start * 7919 * 512) % (len(whole) - 8192) // 512 * 512 for start in range(40)]
+    reads = [option for at in places for option in ("-c", f"read -v {at} 64")]
+
+    done = lan.client.run("qemu-io", "-r", "-f", "raw", *reads, qemu_image(lan, "raw"))
+
+    shown = bytes.fromhex(
+        "".join(line[9:58] for line in done.stdout.splitlines() if line[8:10] == ": ")
+    )
+    assert shown == b"".join(whole[at : at + 64] for at in places)
+
+
 @pytest.fixture
 def disk(lan: Lan, sierra: Bundle) -> bytes:
     """The disk inside the bundle's image, which is made a compressed one (UDZO)."""

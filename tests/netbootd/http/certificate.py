@@ -36,13 +36,15 @@ def rsa_key(serial: int) -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(65537, 2048)
 
 
-def write_credentials(folder: Path, key: Key | None = None) -> Credentials:
-    """A certificate for 127.0.0.1, by an intermediate authority, by a root."""
+def write_credentials(
+    folder: Path, key: Key | None = None, *, address: str = "127.0.0.1"
+) -> Credentials:
+    """A certificate for `address`, by an intermediate authority, by a root."""
     folder.mkdir(parents=True, exist_ok=True)
     key = key or rsa_key(0)
-    root = _certificate("Root", rsa_key(1), "Root", rsa_key(1), authority=True)
-    middle = _certificate("Middle", rsa_key(2), "Root", rsa_key(1), authority=True)
-    own = _certificate("127.0.0.1", key, "Middle", rsa_key(2), authority=False)
+    root = _certificate("Root", rsa_key(1), "Root", rsa_key(1))
+    middle = _certificate("Middle", rsa_key(2), "Root", rsa_key(1))
+    own = _certificate(address, key, "Middle", rsa_key(2), address=address)
     credentials = Credentials(
         certificate=folder / "certificate.pem",
         key=folder / "key.pem",
@@ -59,10 +61,11 @@ def write_credentials(folder: Path, key: Key | None = None) -> Credentials:
 
 
 def _certificate(
-    subject: str, key: Key, issuer: str, issuer_key: rsa.RSAPrivateKey, *, authority: bool
+    subject: str, key: Key, issuer: str, issuer_key: rsa.RSAPrivateKey, *, address: str = ""
 ) -> x509.Certificate:
+    """An authority's certificate, or that of the server at `address`."""
     now = datetime.datetime.now(datetime.UTC)
-    return (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]))
         .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
@@ -70,10 +73,9 @@ def _certificate(
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]),
-            critical=False,
-        )
-        .sign(issuer_key, hashes.SHA256())
+        .add_extension(x509.BasicConstraints(ca=not address, path_length=None), critical=True)
     )
+    if address:
+        names = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address(address))])
+        builder = builder.add_extension(names, critical=False)
+    return builder.sign(issuer_key, hashes.SHA256())
