@@ -141,6 +141,8 @@ class Daemon(ProcessProtocol):
 
     def processEnded(self, reason: Failure) -> None:
         """Ended by SIGTERM is ended well: twistd cleans up, then dies of the signal it got."""
+        if self._partial:
+            self.childDataReceived(1, b"\n")
         why = reason.value
         status = 1
         if isinstance(why, ProcessDone) or getattr(why, "signal", None) == signal.SIGTERM:

@@ -1,6 +1,6 @@
 """Show a boot on a terminal: a moving bar for the stage under way, a line for each one done.
 
-Where the output is not a terminal only the lines are written, so a pipe or a log stays readable.
+Where the output is not a terminal only the lines are written, whole, so that a log stays readable.
 What servers say is escaped: an image's name must not move the cursor.
 """
 
@@ -27,6 +27,8 @@ from ops.text import escape
 
 STAGE_WIDTH = 21
 """Characters of `PlatformSupport.plist`, the longest: 80 columns leave 49 for what a stage says."""
+ROOM_FOR_AMOUNTS = 70
+"""Columns from which on a bar has bytes and speed beside it."""
 MAX_RESULT = 1000
 """Characters of what a stage says; a server's name for itself and its images is in it."""
 
@@ -59,12 +61,12 @@ class ScreenWatcher:
             self._bar.update(self._task, completed=done, total=total)
 
     def _draw(self, total: int) -> Progress:
+        amounts = (DownloadColumn(binary_units=True), TransferSpeedColumn())
         bar = Progress(
             TextColumn(f"[cyan]▸[/] {self._stage:<{STAGE_WIDTH}}"),
             BarColumn(bar_width=None),
             TaskProgressColumn(),
-            DownloadColumn(binary_units=True),
-            TransferSpeedColumn(),
+            *(amounts if self._console.width >= ROOM_FOR_AMOUNTS else ()),
             console=self._console,
             transient=True,
             expand=True,
@@ -100,11 +102,15 @@ class ScreenWatcher:
     def _line(self, mark: str, style: str, result: str) -> None:
         seconds = self._clock() - self._began
         took = f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+        shown = escape(result, MAX_RESULT)
+        if not self._console.is_terminal:
+            line = f"{mark} {self._stage:<{STAGE_WIDTH}} {shown} ({took})"
+            self._console.print(Text(line), soft_wrap=True)
+            return
         row = Table.grid(padding=(0, 1), expand=True)
         row.add_column(width=1)
         row.add_column(width=STAGE_WIDTH)
-        row.add_column(ratio=1)
+        row.add_column(ratio=1, overflow="fold")
         row.add_column(justify="right", no_wrap=True)
-        shown = escape(result, MAX_RESULT)
         row.add_row(Text(mark, style), Text(self._stage), Text(shown, "dim"), Text(took, "dim"))
         self._console.print(row)

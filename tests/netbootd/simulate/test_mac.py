@@ -76,8 +76,9 @@ class BootTests(MacTestCase):
             size = size_text((path / "i386" / name).stat().st_size)
             return f"{name.rpartition('/')[2]}: {size} by TFTP"
 
+        *before, root_image, checksum = self.watcher.lines
         self.assertEqual(
-            self.watcher.lines,
+            before,
             [
                 "LIST: “Sample NetInstall” from 127.0.0.1",
                 "SELECT: “Sample NetInstall” from 127.0.0.1, as NetBoot001",
@@ -85,10 +86,10 @@ class BootTests(MacTestCase):
                 loaded("PlatformSupport.plist"),
                 loaded("com.apple.Boot.plist"),
                 loaded("x86_64/kernelcache"),
-                "root image: 2.0 MiB by HTTP, in 4 requests",
-                "checksum: UDZO image, its checksums match",
             ],
         )
+        self.assertRegex(root_image, r"^root image: \d\.\d MiB by HTTP, in \d requests$")
+        self.assertRegex(checksum, r"^checksum: \w+ image, its checksums match$")
 
     async def test_the_image_that_was_asked_for(self) -> None:
         """Of several images, the one that the user names is booted."""
@@ -142,7 +143,9 @@ class BootTests(MacTestCase):
 
         await self.mac().boot()
 
-        self.assertEqual(self.watcher.lines[-1], "checksum: raw image, which carries no checksum")
+        self.assertRegex(
+            self.watcher.lines[-1], r"^checksum: \w+ image, which carries no checksum$"
+        )
 
 
 class FailureTests(MacTestCase):
