@@ -18,12 +18,12 @@ TOOLS = Path(sys.executable).parent
 PATIENCE = 120
 """Seconds for one command: a simulated Mac that gets no answer asks for a minute and a half."""
 SERVES = re.compile(
-    r"^(\S*/)?(twistd -n|twist|dnsmasq|dhcrelay|tcpdump)\b(?!.*--(check|help|version))"
+    r"^(\S*/)?(twistd (-n|--nodaemon)|twist|dnsmasq|dhcrelay|tcpdump)\b(?!.*--(check|help|version))"
 )
 """Commands that go on until they are ended."""
 READY = re.compile(r"is ready: |IP range|^Sending on +Socket|listening on")
 """What these say once they do."""
-SYSTEM = ("/etc", "/srv", "/mnt", "/var/lib", "/var/log", "/var/backups")
+SYSTEM = ("/etc", "/run", "/srv", "/mnt", "/var/lib", "/var/log", "/var/backups")
 """Folders of the computer that commands may write to: the reader has a copy of the first and the
 others empty, mounted over the real ones where nobody else sees them."""
 
@@ -62,13 +62,18 @@ class Reader:
         broken = []
         for command in commands(block):
             if command.text == INTERRUPT:
-                broken += self._end(*self._running.pop())
+                broken += self._end_last(command)
             elif SERVES.match(command.text):
                 broken += self._serve(command)
             elif command.host != "mac":
                 written = self._run(command)
                 broken += _complaints(command, command.promised, written)
         return broken
+
+    def _end_last(self, interrupt: Command) -> list[str]:
+        if not self._running:
+            return [f"{interrupt.place}: nothing runs that could be ended"]
+        return self._end(*self._running.pop())
 
     def finish(self) -> list[str]:
         """End what still runs; what it did otherwise than promised."""
