@@ -7,8 +7,10 @@ tested nothing cannot look like one that passed.
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -35,6 +37,7 @@ PACKAGES = {
     "tcpdump": "tcpdump",
     "tftp": "tftp-hpa",
     "tshark": "tshark",
+    "unshare": "util-linux",
     "wget": "wget",
 }
 """Command → package."""
@@ -85,5 +88,14 @@ def need_namespaces() -> None:
         pytest.skip("network namespaces are Linux's")
     if os.geteuid() != 0:
         missing("network namespaces need root: run the tests with sudo")
+    if not may_unshare():
+        missing("root of this container may not make network namespaces: it lacks CAP_SYS_ADMIN")
     for command in ("ip", "ethtool", "setpriv"):
         peer(command)
+
+
+@functools.cache
+def may_unshare() -> bool:
+    """Whether the kernel gives us a network and a mount namespace."""
+    command = [peer("unshare"), "--net", "--mount", "true"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
