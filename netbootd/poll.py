@@ -172,7 +172,7 @@ class EpollGroup:
             try:
                 if on_readable and event != select.EPOLLOUT:
                     on_readable()
-                    if self._members.get(fileno) is not member:
+                    if not on_writable or self._members.get(fileno) is not member:
                         continue
                 if on_writable and (event & select.EPOLLOUT or not on_readable):
                     on_writable()

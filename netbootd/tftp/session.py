@@ -141,7 +141,9 @@ class Session:
         try:
             if first == 0:
                 self._send(self._oack)
-            elif self._run is not None and count > 1:
+            elif count == 1:
+                self._send_block(first)
+            elif self._run is not None:
                 self._send_runs(self._run, first, count)
             else:
                 self._send_each(first, count)
@@ -208,11 +210,15 @@ class Session:
 
     def _send_each(self, first: int, count: int) -> None:
         for block in range(first, first + count):
-            datagram = self._content.datagram(block)
-            self._send(datagram)
-            if len(datagram) < self._stride:
-                self.sender.ends_at(block)
+            self._send_block(block)
+            if self.sender.last_block == block:
                 return
+
+    def _send_block(self, block: int) -> None:
+        datagram = self._content.datagram(block)
+        self._send(datagram)
+        if len(datagram) < self._stride:
+            self.sender.ends_at(block)
 
     def _send_runs(self, run: Run, first: int, count: int) -> None:
         while count > 0:

@@ -65,7 +65,6 @@ class Sender:
     __slots__ = (
         "_acked",
         "_give_up",
-        "_last",
         "_repeats_left",
         "_resent",
         "_rto",
@@ -77,6 +76,7 @@ class Sender:
         "deadline",
         "ended",
         "heard_at",
+        "last_block",
         "repeated",
     )
 
@@ -86,7 +86,7 @@ class Sender:
         """
         self._terms = terms
         self._window = terms.window_size
-        self._last = last_block
+        self.last_block = last_block
         # Before the first block of what we send: the OACK is block 0.
         self._acked = -1 if terms.accepted else 0
         self._sent = self._acked
@@ -119,7 +119,7 @@ class Sender:
 
     def ends_at(self, block: int) -> None:
         """`block` turned out to be the short one that ends the file."""
-        self._last = block
+        self.last_block = block
         self._sent = min(self._sent, block)
 
     def receive(self, data: bytes, now: float) -> Blocks | None:
@@ -132,12 +132,13 @@ class Sender:
             if opcode == ERROR and self.ended is None:
                 self.stopped()
             return None
-        ahead = (number - self._acked) & MAX_BLOCK
-        in_flight = self._sent - self._acked
+        acked = self._acked
+        ahead = (number - acked) & MAX_BLOCK
+        in_flight = self._sent - acked
         if not 0 < ahead <= in_flight or self.ended is not None:
             return None
-        self._acked += ahead
-        if self._acked == self._last:
+        self._acked = acked = acked + ahead
+        if acked == self.last_block:
             self.ended = Ended.COMPLETE
             return None
         if not self.confirmed:
@@ -190,11 +191,11 @@ class Sender:
         return self._repeats_left < 0
 
     def _send_window(self, now: float, size: int) -> Blocks:
-        first = self._acked + 1
-        last = self._acked + size
-        if self._last is not None and last > self._last:
-            last = self._last
-        self._sent = last
+        acked = self._acked
+        end = self.last_block
+        if end is not None and size > end - acked:
+            size = end - acked
+        self._sent = acked + size
         self._sent_at = now
         self.deadline = now + self._rto.seconds
-        return first, last - self._acked
+        return acked + 1, size
