@@ -170,7 +170,12 @@ class BootService(MultiService):
         except StoreError as error:
             raise StartError(str(error)) from error
         super().startService()  # type: ignore[no-untyped-call]
-        self._log.info("{summary}", summary=self._summary())
+        # Not before the reactor hears signals: whoever waits for this line may send one.
+        self._world.reactor.callWhenRunning(self._tell_ready)
+
+    def _tell_ready(self) -> None:
+        if self.running:
+            self._log.info("{summary}", summary=self._summary())
 
     def stopService(self) -> Deferred[None]:
         """Close the sockets, then commit what is accepted."""

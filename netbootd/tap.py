@@ -8,6 +8,7 @@ The only module that takes the global reactor.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,8 +54,8 @@ class Options(usage.Options):
 
 
 class _Told(BootService):
-    """A failure to start is one line where it will be read, not a traceback: on the terminal in
-    the foreground, in the log in the background, where twistd shows 100 characters of it."""
+    """A failure to start is told where it will be read: on the terminal in the foreground, in the
+    log in the background, where twistd shows its first 100 characters."""
 
     def __init__(self, config: Config, world: World, *, in_background: bool) -> None:
         super().__init__(config, world)
@@ -73,10 +74,12 @@ class _Told(BootService):
         try:
             yield
         except StartError as error:
-            if not self._in_background:
-                raise _exit(error) from error
-            self._log.critical("{error}", error=error)
-            raise
+            if self._in_background:
+                self._log.critical("{error}", error=error)
+                raise error from None
+            if sys.__stderr__ is not None:  # sys.stderr is the log by now
+                sys.__stderr__.write(f"netbootd: {error}\n")
+            raise SystemExit(1) from None
 
 
 def makeService(options: Options) -> BootService:

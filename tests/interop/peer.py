@@ -31,6 +31,7 @@ PACKAGES = {
     "go": "golang-go",
     "ip": "iproute2",
     "nbdkit": "nbdkit",
+    "nsenter": "util-linux",
     "openssl": "openssl",
     "qemu-img": "qemu-utils",
     "setpriv": "util-linux",

@@ -205,6 +205,8 @@ class BootTests(DaemonTestCase):
         lines = capture(self)
 
         service = self.started()
+        self.assertFalse(any("is ready" in line for line in lines))
+        await deferLater(self.reactor, 0)  # the reactor runs, so it hears signals
         await service.stopService()
 
         (ready,) = [line for line in lines if "is ready" in line]
