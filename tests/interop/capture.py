@@ -16,6 +16,10 @@ from .peer import peer
 DISCARD = 9
 """UDP port of the frame that marks the end of a capture (RFC 863)."""
 
+BUFFER = ("--snapshot-length", "2048", "--buffer-size", "16384")
+"""Bytes of a frame, KiB of frames. In immediate mode each frame takes a whole slot of the snapshot
+length, so that tcpdump's default of 2 MiB in slots of 256 KiB would hold eight frames only."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
@@ -58,7 +62,7 @@ class Capture:
         self._host = host
         self._interface = interface
         self.file = host.folder / f"{host.name}-{interface}-{secrets.token_hex(4)}.pcap"
-        options = ("--immediate-mode", "-U", "-n", "-Z", "root", "-s", "0")
+        options = ("--immediate-mode", "-U", "-n", "-Z", "root", *BUFFER)
         expression = f"({filter}) or udp port {DISCARD}"
         self._tcpdump = host.start(
             "tcpdump", *options, "-i", interface, "-w", str(self.file), expression
@@ -76,6 +80,7 @@ class Capture:
             marker.sendto(token, ("255.255.255.255", DISCARD))
         wait_until(lambda: token in self.file.read_bytes())
         self._tcpdump.stop(signal.SIGINT)
+        self._tcpdump.wait_for("^0 packets dropped by kernel")
 
     def packets(self, filter: str) -> list[Packet]:
         """The dissection of the frames that pass a display filter; ends the capture."""
