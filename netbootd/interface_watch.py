@@ -1,7 +1,7 @@
 """Follows the machine's interfaces: an address that comes or goes is served or not within seconds.
 
-Only sockets that hear all interfaces can follow (BSDP and TFTP on Linux, by IP_PKTINFO); those that
-are bound to one address stay on it.
+BSDP and TFTP follow where one socket hears all interfaces (Linux, by IP_PKTINFO); elsewhere they
+stay on the addresses of their start. HTTP binds what comes, as far as it still may.
 """
 
 from __future__ import annotations

@@ -268,8 +268,7 @@ class BootService(MultiService):
         admission = WebAdmission(
             total=config.http.max_connections, per_peer=config.http.max_connections_per_client
         )
-        interfaces = self._interfaces_with("http")
-        addresses = [str(address.ip) for one in interfaces for address in one.addresses]
+        addresses = self._web_addresses()
 
         def site(service: str) -> Site:
             return Site.build(
@@ -302,6 +301,10 @@ class BootService(MultiService):
                 )
             )
 
+    def _web_addresses(self) -> list[str]:
+        interfaces = self._interfaces_with("http")
+        return [str(address.ip) for one in interfaces for address in one.addresses]
+
     def _interface_watch(self) -> InterfaceWatch:
         return InterfaceWatch(
             read=self._served_interfaces,
@@ -316,6 +319,16 @@ class BootService(MultiService):
             self.bsdp.serve(self._interfaces_with("bsdp"))
         if self.tftp is not None:
             self.tftp.serve(self._interfaces_with("tftp"))
+        for web, name in ((self.http, "HTTP"), (self.https, "HTTPS")):
+            try:
+                if web is not None:
+                    web.serve(self._web_addresses())
+            except OSError as error:
+                self._log.warn(
+                    "{name} is not on every address yet: {why}; restart netbootd",
+                    name=name,
+                    why=error.strerror or str(error),
+                )
 
     # The start.
 

@@ -21,7 +21,7 @@ from twisted.internet.ssl import CertificateOptions
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from netbootd.http.plain import HAS_SENDFILE, PlainConnection, PlainListener
+from netbootd.http.plain import SENDFILE, PlainConnection, PlainListener, Sendfile
 from netbootd.http.secure import SecureConnection, SecureFactory
 from netbootd.http.session import Connection
 from netbootd.http.site import Site
@@ -51,6 +51,9 @@ class _WebService(Service):
     def connections(self) -> int:
         """Connections at this moment."""
         return len(self._connections)
+
+    def _new(self, addresses: Sequence[str]) -> list[str]:
+        return [address for address in addresses if address not in self._addresses]
 
     def _start_sweeping(self) -> None:
         self._sweeping = LoopingCall(self._sweep)
@@ -87,12 +90,12 @@ class HttpService(_WebService):
         *,
         addresses: Sequence[str],
         port: int,
-        use_sendfile: bool = HAS_SENDFILE,
+        sendfile: Sendfile | None = SENDFILE,
     ) -> None:
         """`port` 0 has the system choose, for each address anew (see `bound`)."""
         super().__init__(clock, site, addresses=addresses, port=port)
         self._reactor = reactor
-        self._use_sendfile = use_sendfile
+        self._sendfile = sendfile
         self._sockets: list[socket.socket] = []
         self._listeners: list[PlainListener] = []
         self._group: PollGroup | None = None
@@ -116,6 +119,17 @@ class HttpService(_WebService):
             self._listeners.append(PlainListener(self._group, sock, self._accepted))
         self._resume_listeners()
         self._start_sweeping()
+
+    def serve(self, addresses: Sequence[str]) -> None:
+        """Listen on those that are new, too; raises OSError if one cannot be bound. An address that
+        has gone stays bound: nobody reaches it, and it may be back."""
+        for address in self._new(addresses):
+            (sock,) = _listening([address], self._port)
+            self._addresses += (address,)
+            self._sockets.append(sock)
+            if self._group is not None:
+                self._listeners.append(PlainListener(self._group, sock, self._accepted))
+        self._resume_listeners()
 
     def stopService(self) -> None:
         super().stopService()  # type: ignore[no-untyped-call]
@@ -150,7 +164,7 @@ class HttpService(_WebService):
             sock,
             peer,
             on_closed=self._connections.discard,
-            use_sendfile=self._use_sendfile,
+            sendfile=self._sendfile,
         )
         self._connections.add(connection)
 
@@ -188,19 +202,31 @@ class HttpsService(_WebService):
     def privilegedStartService(self) -> None:
         """Bind all addresses; raises OSError, with nothing left bound, if one cannot be."""
         super().privilegedStartService()  # type: ignore[no-untyped-call]
-        for address in self._addresses:
-            try:
-                port = self._reactor.listenTCP(self._port, self._factory, BACKLOG, address)  # type: ignore[arg-type]
-            except CannotListenError as error:
-                self._stop_listening()
-                raise error.socketError from None
-            self._ports.append(port)
+        try:
+            for address in self._addresses:
+                self._listen(address)
+        except OSError:
+            self._stop_listening()
+            raise
+
+    def _listen(self, address: str) -> None:
+        try:
+            port = self._reactor.listenTCP(self._port, self._factory, BACKLOG, address)  # type: ignore[arg-type]
+        except CannotListenError as error:
+            raise error.socketError from None
+        self._ports.append(port)
 
     def startService(self) -> None:
         if not self._ports:
             self.privilegedStartService()
         super().startService()  # type: ignore[no-untyped-call]
         self._start_sweeping()
+
+    def serve(self, addresses: Sequence[str]) -> None:
+        """As `HttpService.serve`."""
+        for address in self._new(addresses):
+            self._listen(address)
+            self._addresses += (address,)
 
     def stopService(self) -> Deferred[list[None]]:
         super().stopService()  # type: ignore[no-untyped-call]

@@ -44,6 +44,7 @@ IMAC = ClassId(arch="i386", system_id="iMac14,2")
 SAMPLE = BootImageId(0x81000001)
 FAR = Interface(name="en9", index=4999, addresses=(IPv4Interface("10.255.255.1/24"),))
 """An interface that this computer does not have."""
+SECOND = Interface(name="lo2", index=4998, addresses=(IPv4Interface("127.0.0.2/8"),))
 
 
 class Bsdp:
@@ -205,7 +206,6 @@ class BootTests(DaemonTestCase):
         lines = capture(self)
 
         service = self.started()
-        self.assertFalse(any("is ready" in line for line in lines))
         await deferLater(self.reactor, 0)  # the reactor runs, so it hears signals
         await service.stopService()
 
@@ -309,6 +309,60 @@ class InterfaceTests(DaemonTestCase):
         await self.until(lambda: len(service._interfaces) == 1)
         bsdp.ask_for_list()
         await self.until(lambda: datagrams.unserved == 2)
+
+    async def test_http_follows_what_comes(self) -> None:
+        """A root path names the address that a machine arrived at, so HTTP must be there, too."""
+        self.patch(interface_watch, "INTERVAL", 0.05)
+        https = free_port(socket.SOCK_STREAM)
+        write_certificate(self.site.folder / "tls.pem", self.site.folder / "tls.key")
+        self.site.add(
+            "https", f'enabled = true\nport = {https}\ncertificate = "tls.pem"\nkey = "tls.key"'
+        )
+        table = [LOOPBACK]
+        service = self.started(interfaces=lambda: tuple(table))
+        assert service.http is not None
+        assert service.https is not None
+
+        table.append(SECOND)
+        await self.until(lambda: len(service._interfaces) == 2)
+
+        for port in (self.site.http, https):
+            with socket.create_connection(("127.0.0.2", port), timeout=15):
+                pass
+        self.assertEqual((len(service.http.bound), len(service.https.bound)), (2, 2))
+        await service.stopService()
+        for port in (self.site.http, https):
+            with self.assertRaises(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.2", port), timeout=15)
+
+    async def test_http_that_cannot_follow(self) -> None:
+        """A port that is taken on a new address, or out of reach by now, is told once."""
+        self.patch(interface_watch, "INTERVAL", 0.05)
+        lines = capture(self)
+        table = [LOOPBACK]
+        looks = 0
+
+        def look() -> tuple[Interface, ...]:
+            nonlocal looks
+            looks += 1
+            return tuple(table)
+
+        service = self.started(interfaces=look)
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as other:
+            other.bind(("127.0.0.2", self.site.http))
+            other.listen()
+
+            table.append(SECOND)
+            await self.until(lambda: any("restart" in line for line in lines))
+            told_at = looks
+            await self.until(lambda: looks > told_at + 2)
+
+        self.assertEqual(
+            [line for line in lines if "restart" in line],
+            ["warn: HTTP is not on every address yet: Address already in use; restart netbootd"],
+        )
+        assert service.http is not None
+        self.assertEqual(len(service.http.bound), 1)
 
     async def until(self, condition: Any) -> None:
         """Let the reactor turn until `condition` holds."""
