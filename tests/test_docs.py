@@ -3,6 +3,7 @@ written. `tests/docs` holds the reader who does all that."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ import pytest
 from images.author import sample_bundle_thd
 from netbootd.config import Config
 from ops.config import parse
-from tests.docs.page import Block, blocks, commands, unkept
+from tests.docs.gallery import messages, played
+from tests.docs.page import Block, blocks, commands, normal, pattern, unkept
 from tests.docs.reader import reader
 
 ROOT = Path(__file__).parent.parent
@@ -80,6 +82,27 @@ def test_commands(page: Path, tmp_path: Path, bundle: Path) -> None:
 def test_commands_in_a_network(page: Path, tmp_path: Path, bundle: Path) -> None:
     """Each command does what its page says, with a server and another computer."""
     follow(page, tmp_path, bundle, network=True)
+
+
+@pytest.fixture(scope="session")
+def log(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> set[str]:
+    """What a daemon that went through everything wrote."""
+    return {normal(line) for line in messages(played(tmp_path_factory.mktemp("log"), bundle))}
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize(
+    "block", [b for b in BLOCKS if b.language == "log"], ids=lambda block: block.place
+)
+def test_log_lines_are_written(block: Block, log: set[str]) -> None:
+    """Every line of the log that is quoted is one that the daemon writes."""
+    unknown = [
+        line
+        for line in block.text.splitlines()
+        if not any(re.fullmatch(pattern(line), written) for written in log)
+    ]
+
+    assert not unknown, "\n".join(unknown)
 
 
 class TestPromises:

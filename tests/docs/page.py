@@ -85,9 +85,10 @@ def commands(block: Block) -> list[Command]:
 
 
 def normal(line: str) -> str:
-    """A line without what differs from run to run: times, addresses of hardware, numbers."""
+    """A line without what differs from run to run: times, folders, hardware addresses, numbers."""
     line = re.sub(r"\d+(\.\d+)? m?s\b", "<time>", line)
     line = re.sub(r"\b[0-9a-f]{1,2}(:[0-9a-f]{1,2}){5}\b", "<mac>", line)
+    line = re.sub(r"(/[\w.-]+)+(?=/[\w.-]+\.nbi\b)", "<share>", line)
     line = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "<moment>", line)
     line = re.sub(r"\b0x[0-9a-f]+|\d+", "<n>", line)
     return " ".join(line.split())
