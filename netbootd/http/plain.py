@@ -38,7 +38,9 @@ TURN_ACCEPTS = 64
 COPY_SIZE = 256 << 10
 """Bytes read and sent at once where the kernel cannot copy by itself."""
 
-HAS_SENDFILE = hasattr(os, "sendfile")
+Sendfile = Callable[[int, int, int, int], int]
+"""`sendfile(socket, file, offset, count)`, the count sent."""
+SENDFILE: Sendfile | None = getattr(os, "sendfile", None)
 _MORE = getattr(socket, "MSG_MORE", 0)
 _NO_SENDFILE = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSOCK})
 
@@ -67,16 +69,19 @@ class PlainConnection:
         peer: str,
         *,
         on_closed: Callable[[PlainConnection], object],
-        use_sendfile: bool = HAS_SENDFILE,
+        sendfile: Sendfile | None = SENDFILE,
     ) -> None:
-        """`sock` does not block; the connection owns it from now on."""
+        """`sock` does not block; the connection owns it from now on. Without `sendfile`, files are
+        copied by way of our memory."""
         self._session = Session(site, peer)
         self._conversation = self._session.conversation
         self._group = group
         self._socket = sock
         self._fileno = sock.fileno()
         self._on_closed = on_closed
-        self._use_sendfile = use_sendfile
+        self._sendfile = sendfile
+        self._left = 0
+        """Bytes that may still be sent in this turn."""
         self._open = True
         self._lingering = False
         self._watching_input = True
@@ -142,6 +147,7 @@ class PlainConnection:
 
     def _answer(self) -> bool:
         """Whether there is nothing left to send."""
+        self._left = TURN_BYTES
         for _ in range(TURN_RESPONSES):
             response = self._response
             if response is None:
@@ -161,17 +167,17 @@ class PlainConnection:
 
     def _send(self, response: Response) -> bool:
         """Send what the socket takes and a turn allows; whether that was all."""
-        left = TURN_BYTES
-        while left > 0:
+        while self._left > 0:
             span = response.end - response.position
-            if span and self._use_sendfile:
-                sent = self._send_by_kernel(response, min(span, left))
+            sendfile = self._sendfile
+            if span and sendfile is not None:
+                sent = self._send_by_kernel(sendfile, response, min(span, self._left))
             else:
                 sent = self._send_copy(response, min(span, COPY_SIZE))
             if sent:
                 response.position += sent
                 self._session.sent(sent)
-                left -= sent
+                self._left -= sent
             if sent < span or response.head:
                 return False
             if not response.later:
@@ -179,7 +185,7 @@ class PlainConnection:
             response.next_segment()
         return False
 
-    def _send_by_kernel(self, response: Response, count: int) -> int:
+    def _send_by_kernel(self, sendfile: Sendfile, response: Response, count: int) -> int:
         """Send the head and up to `count` bytes of the file; returns how many of these."""
         if response.head:
             sent = self._socket.send(response.head, _MORE)
@@ -187,11 +193,11 @@ class PlainConnection:
             if response.head:
                 return 0
         try:
-            sent = os.sendfile(self._fileno, response.file_fd, response.position, count)
+            sent = sendfile(self._fileno, response.file_fd, response.position, count)
         except OSError as error:
             if error.errno not in _NO_SENDFILE:
                 raise
-            self._use_sendfile = False
+            self._sendfile = None
             return 0
         if not sent:
             raise FileShrunk

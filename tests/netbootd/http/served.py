@@ -15,7 +15,7 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
 from netbootd.http.limit import Admission, Limits
-from netbootd.http.plain import HAS_SENDFILE
+from netbootd.http.plain import SENDFILE
 from netbootd.http.service import SWEEP_INTERVAL, HttpService
 from netbootd.transfer import Outcome
 from tests.netbootd.http.client import connect
@@ -42,7 +42,7 @@ class Served(TestCase):
     """A service on loopback, with a clock of its own for its timeouts."""
 
     timeout = 60
-    use_sendfile = HAS_SENDFILE
+    copies = False
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -58,7 +58,7 @@ class Served(TestCase):
             self.place.site,
             addresses=["127.0.0.1"],
             port=0,
-            use_sendfile=self.use_sendfile,
+            sendfile=None if self.copies else SENDFILE,
         )
         self.service.privilegedStartService()
         self.service.startService()

@@ -10,13 +10,11 @@ import struct
 import unittest
 from pathlib import Path
 
-from twisted.internet import reactor
-from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 import netbootd.http.service
 from netbootd.http.limit import LINGER
-from netbootd.http.plain import COPY_SIZE, HAS_SENDFILE, TURN_BYTES, PlainConnection
+from netbootd.http.plain import SENDFILE, TURN_BYTES, PlainConnection
 from netbootd.poll import ReactorGroup
 from netbootd.transfer import Outcome
 from tests.netbootd.http.client import (
@@ -158,11 +156,22 @@ class TransferTests(Served):
         assert len(self.place.observer.progress) == 2
 
 
-@unittest.skipUnless(HAS_SENDFILE, "the copy is what is used anyway")
+@unittest.skipIf(SENDFILE is None, "the copy is what is used anyway")
 class CopyTests(TransferTests):
     """The same where the kernel has no sendfile."""
 
-    use_sendfile = False
+    copies = True
+
+
+class FileSystemWithoutSendfileTests(TransferTests):
+    """The same where the kernel has sendfile, but not for the file system of the image."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.service._sendfile = self.refuse
+
+    def refuse(self, out: int, file: int, offset: int, count: int) -> int:
+        raise OSError(errno.EINVAL, "Invalid argument")
 
 
 class InterruptionTests(Served):
@@ -303,11 +312,16 @@ class PatienceTests(Served):
     async def test_slow_request(self) -> None:
         """A request that comes byte by byte has its time all in all, then is answered by 408."""
         sock = self.connected()
-        for byte in get()[:10]:
+        await until(lambda: self.service.connections)
+        (connection,) = self.service._connections
+        assert isinstance(connection, PlainConnection)
+        conversation = connection._conversation
+        for byte in get()[:8]:
+            before = len(conversation._buffer)
             sock.sendall(bytes([byte]))
-            await until(lambda: self.service.connections == 1)
-            await deferLater(reactor, 0.01)  # type: ignore[arg-type]
+            await until(lambda before=before: len(conversation._buffer) > before)
             self.later(LIMITS.request_timeout / 8)
+        self.later(LIMITS.request_timeout / 8)
 
         wire = await in_thread(read_to_end, sock)
 
@@ -392,21 +406,25 @@ class PatienceTests(Served):
 
 
 class Taker:
-    """A socket that takes all it is given at once."""
+    """A socket that takes all it is given at once, and the kernel's way to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *requests: bytes) -> None:
         self.taken = 0
-        self.incoming = [get()]
+        self.incoming = b"".join(requests)
 
     def fileno(self) -> int:
         return 1000
 
     def recv(self, size: int) -> bytes:
-        return self.incoming.pop()
+        assert len(self.incoming) <= size
+        return self.incoming
 
     def send(self, data: bytes, flags: int = 0) -> int:
-        self.taken += len(data)
         return len(data)
+
+    def sendfile(self, out: int, file: int, offset: int, count: int) -> int:
+        self.taken += count
+        return count
 
     def close(self) -> None: ...
 
@@ -424,10 +442,9 @@ class Group:
 class FairnessTests(TestCase):
     """What one connection may do before others get their turn."""
 
-    def test_turn(self) -> None:
-        """However fast a client is, one turn sends it a bounded number of bytes."""
+    def check(self, *requests: bytes, total: int) -> None:
         place = Place(Path(self.mktemp()), files={"NetInstall.dmg": DISK})
-        taker = Taker()
+        taker = Taker(*requests)
         place.admission.admit("p")
         connection = PlainConnection(
             place.site,
@@ -435,15 +452,22 @@ class FairnessTests(TestCase):
             taker,  # type: ignore[arg-type]
             "p",
             on_closed=lambda closed: None,
-            use_sendfile=False,
+            sendfile=taker.sendfile,
         )
 
         connection.on_readable()
-
-        assert COPY_SIZE <= taker.taken <= TURN_BYTES
-        turns = 1
-        while taker.taken < len(DISK):
+        turns = [taker.taken]
+        while taker.taken < total:
             connection.on_writable()
-            turns += 1
-        assert turns >= len(DISK) / TURN_BYTES
+            turns.append(taker.taken - sum(turns))
+
+        assert turns == [TURN_BYTES] * (total // TURN_BYTES)
         connection.stop()
+
+    def test_one_response(self) -> None:
+        """However fast a client is, one turn sends it so many bytes and no more."""
+        self.check(get(), total=len(DISK))
+
+    def test_many_responses(self) -> None:
+        """The same holds however many requests the client has sent ahead."""
+        self.check(*[get(f"Range: bytes=0-{MIB - 1}")] * 10, total=10 * MIB)
