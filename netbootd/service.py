@@ -36,9 +36,9 @@ from netbootd import __version__
 from netbootd.binding import Bindings
 from netbootd.boot_log import boot_log
 from netbootd.booter import CatalogBooter, Publication
-from netbootd.bsdp import Admission, BsdpResponder, LocalServer
-from netbootd.bsdp_event import BsdpTeller
-from netbootd.bsdp_service import BsdpService
+from netbootd.bsdp.responder import Admission, BsdpResponder, LocalServer
+from netbootd.bsdp.service import BsdpService
+from netbootd.bsdp.teller import BsdpTeller
 from netbootd.catalog import CatalogWatch
 from netbootd.config import Config, HttpSettings, HttpsSettings, state_directory
 from netbootd.datagram import Arrival

@@ -13,8 +13,8 @@ from twisted.internet.task import Clock
 
 from netbootd.binding import Bindings
 from netbootd.booter import Asker
-from netbootd.bsdp import Admission, BsdpResponder, LocalServer
-from netbootd.bsdp_event import BsdpTeller
+from netbootd.bsdp.responder import Admission, BsdpResponder, LocalServer
+from netbootd.bsdp.teller import BsdpTeller
 from netbootd.datagram import Arrival, arrival_at
 from netbootd.event import Event
 from netbootd.timeline import Timeline

@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 
 from netbootd.binding import Bindings
 from netbootd.booter import Asker, Booter
-from netbootd.bsdp_event import QUIET, BsdpTeller
+from netbootd.bsdp.teller import QUIET, BsdpTeller
 from netbootd.datagram import Arrival, Datagrams, routed_source
 from ops.counter import Counter, Counters
 from ops.database import StoreError

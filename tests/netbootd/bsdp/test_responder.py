@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from netbootd import bsdp
 from netbootd.binding import TableFull
-from netbootd.bsdp import MAX_KEY, Admission
+from netbootd.bsdp.responder import MAX_KEY, Admission
 from netbootd.datagram import arrival_at
 from netbootd.event import ImageOffered, ImageSelected, ImagesListed, RequestUnanswered
 from ops.database import StoreError

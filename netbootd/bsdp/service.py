@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorFDSet
 
-from netbootd.bsdp import BsdpResponder
+from netbootd.bsdp.responder import BsdpResponder
 from netbootd.datagram import Datagrams, open_datagrams
 from netbootd.interface import Interface
 

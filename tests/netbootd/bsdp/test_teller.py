@@ -9,8 +9,8 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from netbootd import bsdp_event
-from netbootd.bsdp_event import EVENTS_A_SECOND, QUIET, UNANSWERED_QUIET, UNREMARKABLE, BsdpTeller
+from netbootd.bsdp import teller as bsdp_teller
+from netbootd.bsdp.teller import EVENTS_A_SECOND, QUIET, UNANSWERED_QUIET, UNREMARKABLE, BsdpTeller
 from netbootd.event import Event, ImageOffered, ImagesListed, RequestUnanswered, SelectionFailed
 from netbootd.timeline import Timeline
 from ops.counter import Counters
@@ -131,7 +131,7 @@ class TellerTests(SynchronousTestCase):
 
     def test_what_is_remembered_is_bounded(self) -> None:
         """The memory of what was told cannot be filled."""
-        self.patch(bsdp_event, "MAX_QUIETED", 10)
+        self.patch(bsdp_teller, "MAX_QUIETED", 10)
         for number in range(95):
             self.unanswered(mac=mac(number))
 

@@ -1,0 +1,1 @@
+"""BSDP on its UDP port: the responder, what it tells the timeline, the service that owns it."""
