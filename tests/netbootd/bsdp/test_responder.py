@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from netbootd import bsdp
 from netbootd.binding import TableFull
+from netbootd.bsdp import responder as bsdp
 from netbootd.bsdp.responder import MAX_KEY, Admission
 from netbootd.datagram import arrival_at
 from netbootd.event import ImageOffered, ImageSelected, ImagesListed, RequestUnanswered
