@@ -121,9 +121,9 @@ class Session:
             counters.timeouts.inc()
         elif outcome is Outcome.FAILED:
             counters.failures.inc()
-        self._finish(outcome)
         self.conversation.close()
         self._site.admission.leave(self._peer)
+        self._finish(outcome)
 
     def _finish(self, outcome: Outcome) -> None:
         transfer, self.transfer = self.transfer, None
