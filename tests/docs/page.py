@@ -86,7 +86,7 @@ def commands(block: Block) -> list[Command]:
 
 def normal(line: str) -> str:
     """A line without what differs from run to run: times, folders, hardware addresses, numbers."""
-    line = re.sub(r"\d+(\.\d+)? m?s\b", "<time>", line)
+    line = re.sub(r"\(?\b\d+(\.\d+)? m?s\b\)?", "<time>", line)  # in brackets off a terminal
     line = re.sub(r"\b[0-9a-f]{1,2}(:[0-9a-f]{1,2}){5}\b", "<mac>", line)
     line = re.sub(r"(/[\w.-]+)+(?=/[\w.-]+\.nbi\b)", "<share>", line)
     line = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "<moment>", line)
@@ -104,18 +104,16 @@ def unkept(promised: Sequence[str], written: str) -> str | None:
 
     Between promised lines nothing else may be written but where `...` stands alone.
     """
-    lines = [normal(line) for line in written.splitlines()]
-    at, anything = 0, False
-    for line in promised:
-        if line.strip() == "...":
-            anything = True
-            continue
-        wanted = re.compile(pattern(line))
-        reach = range(at, len(lines)) if anything else range(at, min(at + 1, len(lines)))
-        found = next((n for n in reach if wanted.fullmatch(lines[n])), None)
-        if found is None:
+    text = "".join(f"{normal(line)}\n" for line in written.splitlines())
+    if not promised or re.fullmatch(_lines(promised), text):
+        return None
+    for count, line in enumerate(promised, 1):
+        if not re.match(_lines(promised[:count]), text):
             return line
-        at, anything = found + 1, False
-    if at < len(lines) and not anything and promised:
-        return f"(nothing more, but {lines[at]!r} follows)"
-    return None
+    return "(nothing more)"
+
+
+def _lines(promised: Sequence[str]) -> str:
+    return "".join(
+        r"(?:.*\n)*?" if line.strip() == "..." else rf"{pattern(line)}\n" for line in promised
+    )

@@ -23,6 +23,7 @@ SERVES = re.compile(
 """Commands that go on until they are ended."""
 READY = re.compile(r"is ready: |IP range|^Sending on +Socket|listening on")
 """What these say once they do."""
+TSHARK_AS_ROOT = "Running as user"
 SYSTEM = ("/etc", "/run", "/srv", "/mnt", "/var/lib", "/var/log", "/var/backups")
 """Folders of the computer that commands may write to: the reader has a copy of the first and the
 others empty, mounted over the real ones where nobody else sees them."""
@@ -108,7 +109,8 @@ class Reader:
                 timeout=PATIENCE,
                 check=False,
             )
-        return done.stdout + done.stderr
+        lines = (done.stdout + done.stderr).splitlines()
+        return "\n".join(line for line in lines if not line.startswith(TSHARK_AS_ROOT))
 
     def _serve(self, command: Command) -> list[str]:
         """Start it and leave it running, unless it ends without having been ready."""
