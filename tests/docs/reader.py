@@ -13,6 +13,8 @@ from pathlib import Path
 
 from tests.docs.page import INTERRUPT, Block, Command, commands, unkept
 from tests.interop.lab import Host, Lab, Process, wait_until
+from tests.interop.peer import SEARCH, missing
+from tests.interop.peer import PACKAGES, peer
 
 TOOLS = Path(sys.executable).parent
 PATIENCE = 120
@@ -62,11 +64,16 @@ class Reader:
         """Run the commands of a block; what they did otherwise than promised."""
         broken = []
         for command in commands(block):
+            if command.host != "mac" and (program := command.text.split()[0]) in PACKAGES:
+                peer(program)
+            if command.host == "mac":
+                continue
+            self._need(command)
             if command.text == INTERRUPT:
                 broken += self._end_last(command)
             elif SERVES.match(command.text):
                 broken += self._serve(command)
-            elif command.host != "mac":
+            else:
                 written = self._run(command)
                 broken += _complaints(command, command.promised, written)
         return broken
@@ -90,6 +97,12 @@ class Reader:
         if not ran:
             return [f"{command.place}: {command.text}\n  ended by itself:\n{process.output()}"]
         return _complaints(command, [*command.promised, "..."], process.output())
+
+    def _need(self, command: Command) -> None:
+        """Skip the page if a program of it is not installed, or fail where all are promised."""
+        for program in re.findall(r"(?:^|[|;&] *)([\w.-]+)", command.text, re.MULTILINE):
+            if shutil.which(program, path=f"{TOOLS}:{SEARCH}") is None:
+                missing(f"{program}, of {command.place}, is not installed")
 
     def _shell(self, command: Command) -> str:
         setting = f"PATH={TOOLS}:$PATH COLUMNS=80"
