@@ -3,12 +3,14 @@ written. `tests/docs` holds the reader who does all that."""
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
 import pytest
 
 from images.author import sample_bundle_thd
+from images.info import parse_info
 from netbootd.config import Config
 from ops.config import parse
 from tests.docs.gallery import messages, played
@@ -84,6 +86,29 @@ def test_commands_in_a_network(page: Path, tmp_path: Path, bundle: Path) -> None
     follow(page, tmp_path, bundle, network=True)
 
 
+LIMIT = re.compile(r"^\| .* \| ([\d,]+)(?: (MiB|bytes))? \| `([\w.]+)\.(\w+)` \|$", re.MULTILINE)
+UNITS = {"": 1, "bytes": 1, "MiB": 1 << 20}
+
+
+@pytest.mark.parametrize(
+    ("number", "unit", "module", "constant"),
+    LIMIT.findall((ROOT / "docs/operations.md").read_text()),
+)
+def test_limit(number: str, unit: str, module: str, constant: str) -> None:
+    """Every limit that is listed is the one in the source."""
+    value = getattr(importlib.import_module(module), constant)
+
+    assert value == int(number.replace(",", "")) * UNITS[unit]
+
+
+@pytest.mark.parametrize(
+    "block", [b for b in BLOCKS if b.language == "xml"], ids=lambda block: block.place
+)
+def test_property_list_is_read(block: Block) -> None:
+    """Every NBImageInfo.plist that is shown is read without a word of complaint."""
+    assert parse_info(block.text.encode(), Path(block.place)).warnings == ()
+
+
 @pytest.fixture(scope="session")
 def log(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> set[str]:
     """What a daemon that went through everything wrote."""
@@ -96,10 +121,10 @@ def log(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> set[str]:
 )
 def test_log_lines_are_written(block: Block, log: set[str]) -> None:
     """Every line of the log that is quoted is one that the daemon writes."""
+    quoted = messages(block.text.splitlines())
+
     unknown = [
-        line
-        for line in block.text.splitlines()
-        if not any(re.fullmatch(pattern(line), written) for written in log)
+        line for line in quoted if not any(re.fullmatch(pattern(line), written) for written in log)
     ]
 
     assert not unknown, "\n".join(unknown)

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from tests.docs.page import INTERRUPT, Block, Command, commands, unkept
 from tests.interop.lab import Host, Lab, Process, wait_until
-from tests.interop.peer import SEARCH, missing
 from tests.interop.peer import PACKAGES, peer
 
 TOOLS = Path(sys.executable).parent
@@ -64,11 +63,10 @@ class Reader:
         """Run the commands of a block; what they did otherwise than promised."""
         broken = []
         for command in commands(block):
-            if command.host != "mac" and (program := command.text.split()[0]) in PACKAGES:
-                peer(program)
             if command.host == "mac":
                 continue
-            self._need(command)
+            if (program := command.text.split()[0]) in PACKAGES:
+                peer(program)  # skips the page where it is not installed
             if command.text == INTERRUPT:
                 broken += self._end_last(command)
             elif SERVES.match(command.text):
@@ -98,12 +96,6 @@ class Reader:
             return [f"{command.place}: {command.text}\n  ended by itself:\n{process.output()}"]
         return _complaints(command, [*command.promised, "..."], process.output())
 
-    def _need(self, command: Command) -> None:
-        """Skip the page if a program of it is not installed, or fail where all are promised."""
-        for program in re.findall(r"(?:^|[|;&] *)([\w.-]+)", command.text, re.MULTILINE):
-            if shutil.which(program, path=f"{TOOLS}:{SEARCH}") is None:
-                missing(f"{program}, of {command.place}, is not installed")
-
     def _shell(self, command: Command) -> str:
         setting = f"PATH={TOOLS}:$PATH COLUMNS=80"
         return f"{self._mounts}cd {self._home} && export {setting}\n{command.text}"
@@ -123,7 +115,7 @@ class Reader:
                 check=False,
             )
         lines = (done.stdout + done.stderr).splitlines()
-        return "\n".join(line for line in lines if not line.startswith(TSHARK_AS_ROOT))
+        return "".join(f"{line}\n" for line in lines if not line.startswith(TSHARK_AS_ROOT))
 
     def _serve(self, command: Command) -> list[str]:
         """Start it and leave it running, unless it ends without having been ready."""
