@@ -7,6 +7,7 @@ that shape. Progress is not logged, nor a size probe or a file that firmware mer
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from twisted.logger import Logger, LogLevel
 
@@ -41,13 +42,22 @@ FAILED = (
     " arch={event.architecture} sysid={event.system_id} image={event.image_id:#010x}: {event.why}"
 )
 OFFERED = "NetBoot: [{identifier}] BSDP OFFER sent pktsize {event.size} image={event.image}"
-UNANSWERED = "NetBoot: [{identifier}] not answered {event.address} [{event.interface}]: {event.why}"
+UNANSWERED = (
+    "NetBoot: [{identifier}] not answered {event.address} [{event.interface}]{model}: {event.why}"
+)
 STARTED = "{event.service}: {who} reads {event.name} ({event.size} bytes)"
 FINISHED = (
     "{event.service}: {who} {outcome} {event.name}"
     " ({event.sent} of {event.size} bytes in {event.seconds:.1f} s)"
 )
 MISSING = "{event.service}: {who} asked for {event.name}: {event.why}"
+
+OPTIONAL_FILES = ("/PlatformSupport.plist", "/com.apple.Boot.plist")
+"""What boot.efi asks for beside the booter and boots without."""
+MISSED_QUIET = timedelta(minutes=1)
+"""How long the same machine's want of the same file is not told again."""
+MAX_MISSED = 100
+"""Missing files told of within `MISSED_QUIET`, in all."""
 
 _STAGES: dict[type[Event], tuple[LogLevel, str]] = {
     ImagesListed: (LogLevel.info, LISTED),
@@ -82,8 +92,43 @@ def _who(event: Event) -> str:
     return f"{event.machine} {event.address}" if known else event.address
 
 
+def _model(event: Event) -> str:
+    """Architecture and model of a machine that was not answered, where they are known."""
+    if isinstance(event, RequestUnanswered) and event.architecture:
+        return f" arch={event.architecture} sysid={event.system_id}"
+    return ""
+
+
+class Missed:
+    """Which of the files that are not there an operator should hear of.
+
+    Firmware asks for some that need not exist. Any other is why a machine does not boot; but
+    whoever scans a server asks for thousands.
+    """
+
+    def __init__(self) -> None:
+        self._told: dict[tuple[str, str], datetime] = {}
+
+    def is_news(self, event: FileMissing) -> bool:
+        """Whether `event` is about a file that a boot needs, and was not told lately."""
+        if event.name.replace("\\", "/").endswith(OPTIONAL_FILES):
+            return False
+        key = (event.machine, event.name)
+        last = self._told.get(key)
+        if last is not None and event.at - last < MISSED_QUIET:
+            return False
+        if last is None and len(self._told) >= MAX_MISSED:
+            if event.at - min(self._told.values()) < MISSED_QUIET:
+                return False
+            self._told.clear()
+        self._told[key] = event.at
+        return True
+
+
 def boot_log(log: Logger) -> Callable[[Event], None]:
     """A timeline listener that writes to `log`."""
+
+    missed = Missed()
 
     def write(event: Event) -> None:
         if isinstance(event, TransferFinished):
@@ -94,8 +139,10 @@ def boot_log(log: Logger) -> Callable[[Event], None]:
         if stage is None:
             return
         level, line = stage
+        if isinstance(event, FileMissing) and missed.is_news(event):
+            level = LogLevel.warn
         name = identifier(event.machine)
-        log.emit(level, line, event=event, identifier=name, who=_who(event))
+        log.emit(level, line, event=event, identifier=name, who=_who(event), model=_model(event))
         if isinstance(event, ImagesListed) and event.images < event.applicable:
             log.emit(LogLevel.warn, TRUNCATED, event=event, identifier=name)
 

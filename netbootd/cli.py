@@ -17,7 +17,7 @@ from ops.setting import MacAddress
 @click.group("netbootctl", cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def main() -> None:
-    """Netboot Macs from any server."""
+    """Check and try out netbootd, which netboots Macs."""
 
 
 @main.command()

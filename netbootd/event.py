@@ -79,8 +79,13 @@ class ImageOffered(BsdpEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestUnanswered(BsdpEvent):
-    """A BSDP request that got no answer on purpose; `why` tells the admin."""
+    """A BSDP request that got no answer on purpose; `why` tells the admin.
 
+    Architecture and model are empty where the request was too malformed to tell.
+    """
+
+    architecture: str
+    system_id: str
     why: str
 
 

@@ -20,6 +20,7 @@ from netbootd.event import (
 )
 from netbootd.timeline import Timeline
 from ops.counter import Counters
+from protocols.bsdp.class_id import ClassId
 from protocols.bsdp.outcome import Bind, Reason, Reply, ReplyKind, Silence
 from protocols.bsdp.request import BsdpRequest
 from protocols.dhcp.message import NO_ADDRESS
@@ -43,6 +44,10 @@ UNREMARKABLE: Final = frozenset(
     }
 )
 """Silence that is how things should be: counted, not told."""
+
+
+NOBODY: Final = ClassId(arch="", system_id="")
+"""Who sent what is too malformed to tell."""
 
 
 class BsdpTeller:
@@ -145,7 +150,10 @@ class BsdpTeller:
 
     def silent(self, request: BsdpRequest, arrival: Arrival, silence: Silence) -> None:
         """A request got no answer on purpose."""
-        self.unanswered(request.mac, _address(request), arrival, silence)
+        if silence.reason not in UNREMARKABLE:
+            why = _why(silence.reason, silence.detail)
+            who = request.question.class_id
+            self._tell_unanswered(request.mac, _address(request), arrival, silence.reason, why, who)
 
     def unanswered(self, mac: bytes, address: str, arrival: Arrival, silence: Silence) -> None:
         """The same, where the request is not even one."""
@@ -156,10 +164,17 @@ class BsdpTeller:
     def unstored(self, request: BsdpRequest, arrival: Arrival, why: str) -> None:
         """A selection could not be stored, so it is not acknowledged."""
         why = f"its selection could not be stored ({why})"
-        self._tell_unanswered(request.mac, _address(request), arrival, "unstored", why)
+        who = request.question.class_id
+        self._tell_unanswered(request.mac, _address(request), arrival, "unstored", why, who)
 
     def _tell_unanswered(
-        self, mac: bytes, address: str, arrival: Arrival, news: object, why: str
+        self,
+        mac: bytes,
+        address: str,
+        arrival: Arrival,
+        news: object,
+        why: str,
+        who: ClassId = NOBODY,
     ) -> None:
         if not self._may_tell(mac, news, UNANSWERED_QUIET):
             return
@@ -169,6 +184,8 @@ class BsdpTeller:
                 machine=mac.hex(":"),
                 address=address,
                 interface=arrival.interface,
+                architecture=who.arch,
+                system_id=who.system_id,
                 why=why,
             )
         )

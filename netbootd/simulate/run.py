@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -22,6 +23,8 @@ Run = Callable[[Any, BootWatcher], Awaitable[str]]
 
 def show(title: str, run: Run, console: Console | None = None) -> bool:
     """Run it, stage by stage on `console` (the terminal); whether it went well."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without ✓ gets a question mark
     screen = console or Console(highlight=False)
     watcher = ScreenWatcher(screen, time.monotonic)
     screen.print(Text(title, "bold"))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from twisted.logger import LogEvent, Logger, LogLevel, formatEvent
 
-from netbootd.boot_log import boot_log, identifier
+from netbootd.boot_log import MAX_MISSED, boot_log, identifier
 from netbootd.event import (
     Event,
     FileMissing,
@@ -47,10 +47,12 @@ def finished(outcome: Outcome, sent: int = 1000) -> TransferFinished:
     return TransferFinished(**FILE, sent=sent, outcome=outcome, seconds=1.25)
 
 
-def logged(event: Event) -> list[LogEvent]:
-    """What is logged of an event."""
+def logged(*events: Event) -> list[LogEvent]:
+    """What is logged of the events, in order."""
     lines: list[LogEvent] = []
-    boot_log(Logger("netbootd.boot", observer=lines.append))(event)  # type: ignore[arg-type]
+    write = boot_log(Logger("netbootd.boot", observer=lines.append))  # type: ignore[arg-type]
+    for event in events:
+        write(event)
     return lines
 
 
@@ -88,9 +90,13 @@ def text(line: LogEvent) -> str:
             "info: NetBoot: [1,a8:20:66:1:2:3] BSDP OFFER sent pktsize 342 image=High Sierra",
         ),
         (
-            RequestUnanswered(**BSDP, why="no image is offered to this machine"),
-            "warn: NetBoot: [1,a8:20:66:1:2:3] not answered 10.0.0.50 [en0]:"
-            " no image is offered to this machine",
+            RequestUnanswered(**BSDP, **MODEL, why="no image is offered to this machine"),
+            "warn: NetBoot: [1,a8:20:66:1:2:3] not answered 10.0.0.50 [en0]"
+            " arch=i386 sysid=iMac14,2: no image is offered to this machine",
+        ),
+        (
+            RequestUnanswered(**BSDP, architecture="", system_id="", why="version is missing"),
+            "warn: NetBoot: [1,a8:20:66:1:2:3] not answered 10.0.0.50 [en0]: version is missing",
         ),
         (
             TransferStarted(**FILE),
@@ -128,7 +134,7 @@ def text(line: LogEvent) -> str:
         ),
         (
             FileMissing(**WHO, service="tftp", name="A.nbi/none", why="no such file"),
-            "debug: tftp: a8:20:66:01:02:03 10.0.0.50 asked for A.nbi/none: no such file",
+            "warn: tftp: a8:20:66:01:02:03 10.0.0.50 asked for A.nbi/none: no such file",
         ),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Event) else "",
@@ -140,6 +146,35 @@ def test_line(event: Event, line: str) -> None:
     assert text(only) == line
 
 
+def missing(name: str = "A.nbi/none", *, seconds: int = 0) -> FileMissing:
+    """A want of `name`, `seconds` after the first event of these tests."""
+    who = {**WHO, "at": WHO["at"] + timedelta(seconds=seconds)}
+    return FileMissing(**who, service="tftp", name=name, why="no such file")
+
+
+def levels(*events: Event) -> list[str]:
+    return [text(each).partition(":")[0] for each in logged(*events)]
+
+
+@pytest.mark.parametrize("name", ["PlatformSupport.plist", "com.apple.Boot.plist"])
+def test_what_firmware_boots_without_is_not_missed(name: str) -> None:
+    """A file that need not exist is told to those who debug only."""
+    assert levels(missing(f"A.nbi/i386/{name}"), missing(f"i386\\{name}")) == ["debug"] * 2
+
+
+def test_the_same_want_is_told_once_a_minute() -> None:
+    """A machine that asks again and again for a file is one warning a minute."""
+    assert levels(missing(), missing(seconds=59), missing(seconds=60)) == ["warn", "debug", "warn"]
+
+
+def test_whoever_scans_for_files_does_not_fill_the_log() -> None:
+    """Warnings of missing files are bounded, and come again when the minute is over."""
+    scan = [missing(f"file{number}") for number in range(MAX_MISSED + 50)]
+
+    assert levels(*scan).count("warn") == MAX_MISSED
+    assert levels(*scan, missing("another", seconds=60))[-1] == "warn"
+
+
 def test_a_reader_that_never_spoke_bsdp() -> None:
     """Where no hardware address is known, the address stands alone."""
     (only,) = logged(
@@ -148,7 +183,7 @@ def test_a_reader_that_never_spoke_bsdp() -> None:
         )
     )
 
-    assert text(only) == "debug: http: 10.0.0.9 asked for x: y"
+    assert text(only) == "warn: http: 10.0.0.9 asked for x: y"
 
 
 def test_every_outcome_has_its_line() -> None:
@@ -178,7 +213,7 @@ def test_probes_and_misses_are_not_shown_by_default() -> None:
     usual = [
         TransferStarted(**FILE),
         finished(Outcome.PROBE, 0),
-        FileMissing(**WHO, service="tftp", name="A.nbi/none", why="no such file"),
+        missing("A.nbi/i386/PlatformSupport.plist"),
     ]
 
     assert {line["log_level"] for event in usual for line in logged(event)} == {LogLevel.debug}
