@@ -101,6 +101,23 @@ def test_limit(number: str, unit: str, module: str, constant: str) -> None:
     assert value == int(number.replace(",", "")) * UNITS[unit]
 
 
+SETTINGS = re.findall(
+    r"\| ([\d,]+ ?(?:KiB|bytes)?)(?: and ([\d,]+)(?: blocks)?)? "
+    r"\| settings? `(\w+)\.(\w+)`(?:, `\w+\.(\w+)`)? \|",
+    (ROOT / "docs/operations.md").read_text(),
+)
+
+
+@pytest.mark.parametrize(("first", "second", "table", "key", "other"), SETTINGS)
+def test_limit_that_is_a_setting(first: str, second: str, table: str, key: str, other: str) -> None:
+    """Every default that is listed among the limits is the default."""
+    settings = getattr(Config(), table)
+    for number, name in ((first, key), (second, other)):
+        if name:
+            value = int(re.sub(r"\D", "", number)) * (1024 if "KiB" in number else 1)
+            assert value == getattr(settings, name)
+
+
 @pytest.mark.parametrize(
     "block", [b for b in BLOCKS if b.language == "xml"], ids=lambda block: block.place
 )

@@ -38,7 +38,7 @@ level = "debug"
 """
 CLASS = b"AAPLBSDPC/i386/iMac14,2"
 LIST, SELECT, VERSION = b"\1\1\1", b"\1\1\2", b"\2\2\1\1"
-HIGH_SIERRA = bytes.fromhex("810003f5")
+ONLY_DIAGNOSTICS = b"\x0b\2\3\0"
 
 
 def played(folder: Path, bundle: Path) -> list[str]:
@@ -148,7 +148,7 @@ def _bsdp(wire: _Wire) -> None:
     port = b"\5\2" + REPLY_PORT.to_bytes(2, "big")
     list_, server_id = LIST + VERSION + port, b"\3\4" + socket.inet_aton(SERVER)
     wire.bsdp("list truncated", list_, size=548)
-    wire.bsdp("no image is offered", list_, class_id=b"AAPLBSDPC/ppc/PowerMac3,6")
+    wire.bsdp("no image is offered", list_ + ONLY_DIAGNOSTICS)
     wire.bsdp("not privileged", LIST + VERSION + b"\5\2" + (5000).to_bytes(2, "big"))
     wire.bsdp("1.0 firmware", list_ + b"\x0a\0")
     wire.bsdp("version is unknown", LIST + b"\2\2\1\2")
