@@ -3,6 +3,7 @@ written. `tests/docs` holds the reader who does all that."""
 
 from __future__ import annotations
 
+import ast
 import importlib
 import re
 from pathlib import Path
@@ -11,11 +12,13 @@ import pytest
 
 from images.author import sample_bundle_thd
 from images.info import parse_info
+from images.paths import Refusal
 from netbootd.config import Config
 from ops.config import parse
 from tests.docs.gallery import messages, played
 from tests.docs.page import Block, blocks, commands, normal, pattern, unkept
 from tests.docs.reader import reader
+from tests.docs.trouble import about_bundles, about_starts
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -86,6 +89,7 @@ def test_commands_in_a_network(page: Path, tmp_path: Path, bundle: Path) -> None
     follow(page, tmp_path, bundle, network=True)
 
 
+REFUSED = f": {Refusal.NO_FILE.value}"
 LIMIT = re.compile(r"^\| .* \| ([\d,]+)(?: (MiB|bytes))? \| `([\w.]+)\.(\w+)` \|$", re.MULTILINE)
 UNITS = {"": 1, "bytes": 1, "MiB": 1 << 20}
 
@@ -145,6 +149,49 @@ def test_log_lines_are_written(block: Block, log: set[str]) -> None:
     ]
 
     assert not unknown, "\n".join(unknown)
+
+
+def complaints(page: str) -> list[str]:
+    """The first column of the tables that are headed `it says`, or have a stage before it."""
+    tables = re.findall(
+        r"^\| (?:stage \| )?it says \|.*\n\|---.*\n((?:\|.*\n)+)",
+        (ROOT / "docs" / page).read_text(),
+        re.MULTILINE,
+    )
+    rows = [row for table in tables for row in table.splitlines()]
+    column = 2 if page == "simulate.md" else 1
+    return [row.split(" | ")[column - 1].strip("| `") for row in rows]
+
+
+def unsaid(page: str, said: list[str]) -> list[str]:
+    """What the page has in its table and nobody `said`."""
+    known = "\n".join(normal(text) for text in said)
+    wanted = {text: pattern(text.replace("…", "...")) for text in complaints(page)}
+    assert wanted
+    return [text for text, regex in wanted.items() if not re.search(regex, known)]
+
+
+def test_complaints_about_bundles(tmp_path: Path) -> None:
+    """Every complaint about a bundle that is listed is made, in these words."""
+    assert unsaid("serve-images.md", list(about_bundles(tmp_path))) == []
+
+
+def test_complaints_about_starts(tmp_path: Path) -> None:
+    """Every reason not to start that is listed is given, in these words."""
+    assert unsaid("troubleshoot.md", list(about_starts(tmp_path))) == []
+
+
+def test_complaints_of_the_simulated_mac() -> None:
+    """Every way to fail that is listed is in the program, in these words."""
+    words = "\n".join(
+        node.value
+        for source in (ROOT / "netbootd/simulate").glob("*.py")
+        for node in ast.walk(ast.parse(source.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+    parts = [part for text in complaints("simulate.md") for part in re.split(r"…|[0-9]+", text)]
+
+    assert [part for part in parts if part.strip() not in words + REFUSED] == []
 
 
 class TestPromises:
