@@ -81,6 +81,14 @@ def test_commands(page: Path, tmp_path: Path, bundle: Path) -> None:
     follow(page, tmp_path, bundle, network=False)
 
 
+def test_demo(tmp_path: Path, bundle: Path) -> None:
+    """Anybody can see it work, without root and without a network."""
+    (block,) = [block for block in BLOCKS if block.text.startswith("$ netbootctl demo\n")]
+
+    with reader(tmp_path, bundle, network=False) as somebody:
+        assert somebody.do(block) == []
+
+
 @pytest.mark.interop
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", with_commands(network=True), ids=lambda page: page.name)
