@@ -32,7 +32,7 @@ EVENTS_PER_LOOK = 256
 SECOND_LOOK = 50e-6
 """Seconds spent looking for the next event before the reactor gets its turn. A peer on this
 computer or a virtual one answers within that time, and then both sides are spared falling asleep
-and being woken, which costs more than all else in lock-step TFTP (docs/performance.md)."""
+and being woken, which costs more than all else in lock-step TFTP."""
 TURN = 2e-3
 """Seconds of such looks in a row, however successful: others wait no longer."""
 MAX_REST = 6

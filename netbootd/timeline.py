@@ -14,6 +14,7 @@ from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypedDict
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -95,6 +96,18 @@ class Subscription:
             self._waiting = Deferred()
             await self._waiting
         return self._pending.popleft()
+
+
+class _About(TypedDict):
+    """What every event of a transfer tells."""
+
+    at: datetime
+    machine: str
+    address: str
+    service: str
+    name: str
+    role: str
+    size: int
 
 
 class Timeline:
@@ -212,50 +225,34 @@ class Timeline:
     # What the file services tell (TransferObserver).
 
     def started(self, transfer: Transfer) -> None:
-        self.record(
-            TransferStarted(
-                at=self.now(),
-                machine=self.key_for(transfer.peer),
-                address=transfer.peer,
-                service=transfer.service,
-                name=transfer.name,
-                role=transfer.role,
-                size=transfer.size,
-            )
-        )
+        self.record(TransferStarted(**self._about(transfer)))
 
     def progressed(self, transfer: Transfer) -> None:
-        self.record(
-            TransferProgressed(
-                at=self.now(),
-                machine=self.key_for(transfer.peer),
-                address=transfer.peer,
-                service=transfer.service,
-                name=transfer.name,
-                role=transfer.role,
-                size=transfer.size,
-                sent=transfer.sent,
-            )
-        )
+        self.record(TransferProgressed(**self._about(transfer), sent=transfer.sent))
         self._count(transfer)
 
     def finished(self, transfer: Transfer) -> None:
         assert transfer.outcome is not None  # noqa: S101 - the services set it before they tell
         self.record(
             TransferFinished(
-                at=self.now(),
-                machine=self.key_for(transfer.peer),
-                address=transfer.peer,
-                service=transfer.service,
-                name=transfer.name,
-                role=transfer.role,
-                size=transfer.size,
+                **self._about(transfer),
                 sent=transfer.sent,
                 outcome=transfer.outcome,
                 seconds=transfer.ended_at - transfer.started_at,
             )
         )
         self._count(transfer)
+
+    def _about(self, transfer: Transfer) -> _About:
+        return _About(
+            at=self.now(),
+            machine=self.key_for(transfer.peer),
+            address=transfer.peer,
+            service=transfer.service,
+            name=transfer.name,
+            role=transfer.role,
+            size=transfer.size,
+        )
 
     def _count(self, transfer: Transfer) -> None:
         """Credit the machine with what it has read since the last time: a Mac that runs from its

@@ -8,7 +8,8 @@ in all; the rest is in the counters only.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from datetime import datetime
+from typing import Final, TypedDict
 
 from netbootd.datagram import Arrival
 from netbootd.event import (
@@ -50,6 +51,22 @@ NOBODY: Final = ClassId(arch="", system_id="")
 """Who sent what is too malformed to tell."""
 
 
+class _Where(TypedDict):
+    """What every event of the conversation tells (`netbootd.event.BsdpEvent`)."""
+
+    at: datetime
+    machine: str
+    address: str
+    interface: str
+
+
+class _Model(TypedDict):
+    """What tells one kind of machine from another."""
+
+    architecture: str
+    system_id: str
+
+
 class BsdpTeller:
     """Turns outcomes into events. `seconds` is a monotonic clock."""
 
@@ -87,18 +104,14 @@ class BsdpTeller:
         image_id = reply.image.image_id if reply.image else None
         if not self._may_tell(request.mac, (reply.kind, reply.reason, image_id), QUIET):
             return
-        machine, address = request.mac.hex(":"), _address(request)
-        class_id, at = request.question.class_id, self._timeline.now()
+        where = self._where(request.mac, _address(request), arrival)
+        model = _model(request.question.class_id)
         match reply.kind:
             case ReplyKind.LIST:
                 self._timeline.record(
                     ImagesListed(
-                        at=at,
-                        machine=machine,
-                        address=address,
-                        interface=arrival.interface,
-                        architecture=class_id.arch,
-                        system_id=class_id.system_id,
+                        **where,
+                        **model,
                         images=reply.listed,
                         applicable=reply.listed + reply.omitted,
                         size=size,
@@ -109,12 +122,8 @@ class BsdpTeller:
                 assert reply.image is not None  # noqa: S101 - an image
                 self._timeline.record(
                     ImageSelected(
-                        at=at,
-                        machine=machine,
-                        address=address,
-                        interface=arrival.interface,
-                        architecture=class_id.arch,
-                        system_id=class_id.system_id,
+                        **where,
+                        **model,
                         image=reply.image.name,
                         image_id=reply.image.image_id,
                         machine_name=reply.effect.binding.machine_name,
@@ -124,12 +133,8 @@ class BsdpTeller:
             case ReplyKind.FAILED:
                 self._timeline.record(
                     SelectionFailed(
-                        at=at,
-                        machine=machine,
-                        address=address,
-                        interface=arrival.interface,
-                        architecture=class_id.arch,
-                        system_id=class_id.system_id,
+                        **where,
+                        **model,
                         image_id=request.question.selected_image or 0,
                         why=_why(reply.reason, reply.detail),
                     )
@@ -138,10 +143,7 @@ class BsdpTeller:
                 assert reply.image is not None  # noqa: S101 - an OFFER is of an image
                 self._timeline.record(
                     ImageOffered(
-                        at=at,
-                        machine=machine,
-                        address=address,
-                        interface=arrival.interface,
+                        **where,
                         image=reply.image.name,
                         image_id=reply.image.image_id,
                         size=size,
@@ -180,15 +182,23 @@ class BsdpTeller:
             return
         self._timeline.record(
             RequestUnanswered(
-                at=self._timeline.now(),
-                machine=mac.hex(":"),
-                address=address,
-                interface=arrival.interface,
-                architecture=who.arch,
-                system_id=who.system_id,
+                **self._where(mac, address, arrival),
+                **_model(who),
                 why=why,
             )
         )
+
+    def _where(self, mac: bytes, address: str, arrival: Arrival) -> _Where:
+        return _Where(
+            at=self._timeline.now(),
+            machine=mac.hex(":"),
+            address=address,
+            interface=arrival.interface,
+        )
+
+
+def _model(class_id: ClassId) -> _Model:
+    return _Model(architecture=class_id.arch, system_id=class_id.system_id)
 
 
 def _address(request: BsdpRequest) -> str:

@@ -1,7 +1,7 @@
 """UDP segmentation offload: one send of many blocks, cut into datagrams by the kernel (Linux).
 
 A window of 16 blocks then passes the IP stack once rather than 16 times, which doubles what a
-server delivers (docs/performance.md). Linux has it since 4.18; a network card or a route may still
+server delivers. Linux has it since 4.18; a network card or a route may still
 refuse it, so whoever uses it falls back to single sends.
 """
 
