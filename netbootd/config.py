@@ -15,6 +15,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from netbootd.dhcp.settings import DhcpSettings
+from netbootd.pxe.settings import PxeSettings
 from ops import config
 from ops.config import Invalid
 from ops.setting import ByteSize, Duration, InterfacePattern, MacAddress, Port
@@ -255,6 +257,8 @@ class Config(Struct, frozen=True, kw_only=True):
     network: NetworkSettings = NetworkSettings()
     interface: Annotated[dict[str, InterfaceSettings], Meta(examples=["en0"])] = {}
     bsdp: BsdpSettings = BsdpSettings()
+    dhcp: DhcpSettings = DhcpSettings()
+    pxe: PxeSettings = PxeSettings()
     tftp: TftpSettings = TftpSettings()
     http: HttpSettings = HttpSettings()
     https: HttpsSettings = HttpsSettings()

@@ -1,0 +1,1 @@
+"""Network boot of PCs and virtual machines: PXE, UEFI HTTP boot, iPXE."""
