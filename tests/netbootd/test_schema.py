@@ -71,6 +71,24 @@ def test_a_migrated_database_opens(migrated: Path) -> None:
     database.close_thd()
 
 
+def test_machines_of_the_first_schema_outlast_the_upgrade(tmp_path: Path) -> None:
+    """A database of schema 0001 is brought to today's when it is opened, with all its machines."""
+    path = tmp_path / "netbootd.sqlite"
+    machine = ("a8:20:66:01:02:03", 7, "NetBoot007", 0x8100052A, "i386", "iMac14,2", "10.0.0.7", 1)
+    with sqlite_engine(path).begin() as connection:
+        migrate(connection, statement.SCHEMA.migrations, "0001")
+        values = ", ".join("?" * len(machine))
+        connection.exec_driver_sql(f"INSERT INTO machines VALUES ({values})", machine)
+
+    database = Database(path, statement.SCHEMA)
+    database.open_thd()
+
+    assert database.read_thd(statement.LOAD_MACHINES, {}) == [machine]
+    assert database.read_thd(statement.LOAD_LEASES, {}) == []
+    assert database.read_thd(statement.LOAD_CHOICES, {}) == []
+    database.close_thd()
+
+
 def test_the_daemon_carries_neither_sqlalchemy_nor_alembic() -> None:
     """What `twistd netbootd` imports leaves both out: they are 20 MiB that it does not need."""
     script = """
