@@ -109,6 +109,10 @@ class InterfaceSettings(Struct, frozen=True, kw_only=True):
 
     bsdp: bool = True
     """Answer BSDP on this interface, if `[bsdp]` is enabled at all."""
+    dhcp: bool = True
+    """Lease addresses on this interface, if `[dhcp]` is enabled at all."""
+    pxe: bool = True
+    """Answer PXE and HTTP boot clients on this interface, if `[pxe]` is enabled at all."""
     tftp: bool = True
     """Serve TFTP on this interface, if `[tftp]` is enabled at all."""
     http: bool = True
@@ -124,9 +128,9 @@ class BsdpSettings(Struct, frozen=True, kw_only=True):
     """The Boot Server Discovery Protocol, by which Macs find their images."""
 
     enabled: bool = True
-    """Answer BSDP. Plain DHCP requests are never answered."""
+    """Answer BSDP. Plain DHCP requests are left alone, unless `[dhcp]` is enabled."""
     port: Port = 67
-    """UDP port of the server."""
+    """UDP port of the server. `[dhcp]` and `[pxe]` answer on it, too."""
     share_port: bool = False
     """Let a DHCP server on this computer have the port, too. Both see broadcasts; which of them
     sees a unicast is the system's choice."""

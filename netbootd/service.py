@@ -4,7 +4,7 @@
         state       Store ── Bindings          which machine selected which image
         catalog     CatalogWatch ── CatalogBooter      what there is to boot
         timeline    Timeline ── boot_log               what happened to each machine
-        BSDP        BsdpService ── BsdpResponder
+        port 67     DatagramService ── Port67 ── BsdpResponder
         TFTP        TftpService
         HTTP        HttpService (and HTTPS)
         watch       InterfaceWatch
@@ -37,11 +37,11 @@ from netbootd.binding import Bindings
 from netbootd.boot_log import boot_log
 from netbootd.booter import CatalogBooter, Publication
 from netbootd.bsdp.responder import Admission, BsdpResponder, LocalServer
-from netbootd.bsdp.service import BsdpService
 from netbootd.bsdp.teller import BsdpTeller
 from netbootd.catalog import CatalogWatch
 from netbootd.config import Config, HttpSettings, HttpsSettings, state_directory
 from netbootd.datagram import Arrival
+from netbootd.datagram_service import DatagramService
 from netbootd.descriptors import allow_descriptors, descriptors_for
 from netbootd.http.limit import Admission as WebAdmission
 from netbootd.http.limit import Limits
@@ -50,6 +50,7 @@ from netbootd.http.service import HttpService, HttpsService
 from netbootd.http.site import Site
 from netbootd.interface import Interface, read_interfaces, served
 from netbootd.interface_watch import InterfaceWatch
+from netbootd.port67 import Port67
 from netbootd.privilege import Identity, become, hand_over, resolve_identity
 from netbootd.start import StartError, bind_error
 from netbootd.statement import SCHEMA
@@ -109,7 +110,8 @@ class BootService(MultiService):
         self.booter = CatalogBooter(self.publication)
 
         self._add(self._catalog_watch())
-        self.bsdp = self._add(self._bsdp_service()) if config.bsdp.enabled else None
+        self.bsdp = self._bsdp_responder() if config.bsdp.enabled else None
+        self.port67 = self._add(self._port_67()) if self.bsdp is not None else None
         self.tftp = self._add(self._tftp_service()) if config.tftp.enabled else None
         self._add_web_services()
         self._add(self._interface_watch())
@@ -132,7 +134,7 @@ class BootService(MultiService):
         self._allow_descriptors()
         config = self._config
         for part, service, kind, port in (
-            (self.bsdp, "BSDP", "UDP", config.bsdp.port),
+            (self.port67, "BSDP", "UDP", config.bsdp.port),
             (self.tftp, "TFTP", "UDP", config.tftp.port),
             (self.http, "HTTP", "TCP", config.http.port),
             (self.https, "HTTPS", "TCP", config.https.port),
@@ -212,9 +214,9 @@ class BootService(MultiService):
             in_thread=in_thread,
         )
 
-    def _bsdp_service(self) -> BsdpService:
+    def _bsdp_responder(self) -> BsdpResponder:
         settings = self._config.bsdp
-        responder = BsdpResponder(
+        return BsdpResponder(
             booter=self.booter,
             bindings=self.bindings,
             local_server=self._local_server,
@@ -223,12 +225,21 @@ class BootService(MultiService):
             counters=self.counters,
             admission=Admission(allow=frozenset(settings.allow), deny=frozenset(settings.deny)),
         )
-        return BsdpService(
+
+    def _port_67(self) -> DatagramService:
+        port67 = Port67(
+            bsdp=None if self.bsdp is None else self.bsdp.received,
+            dhcp=None,
+            proxy=None,
+            is_on=lambda interface, service: getattr(self._config.on(interface), service),
+            counters=self.counters,
+        )
+        return DatagramService(
             reactor=self._world.reactor,
-            responder=responder,
-            interfaces=self._interfaces_with("bsdp"),
-            port=settings.port,
-            share_port=settings.share_port,
+            receive=port67.received,
+            interfaces=self._interfaces,
+            port=self._config.bsdp.port,
+            share_port=self._config.bsdp.share_port,
         )
 
     def _local_server(self, arrival: Arrival) -> LocalServer:
@@ -316,7 +327,9 @@ class BootService(MultiService):
     def _serve(self, interfaces: Sequence[Interface]) -> None:
         self._interfaces = tuple(interfaces)
         if self.bsdp is not None:
-            self.bsdp.serve(self._interfaces_with("bsdp"))
+            self.bsdp.forget()
+        if self.port67 is not None:
+            self.port67.serve(interfaces)
         if self.tftp is not None:
             self.tftp.serve(self._interfaces_with("tftp"))
         for web, name in ((self.http, "HTTP"), (self.https, "HTTPS")):

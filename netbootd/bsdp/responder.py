@@ -7,8 +7,9 @@
                     │          │                             (SELECT only)
                  malformed   plain DHCP: left alone
 
-It lives beside a DHCP server: whatever is not BSDP is dropped without a word. The packet path is
-synchronous, touches no disk and writes no log line; a SELECT is acknowledged once it is stored.
+It lives beside a DHCP server, ours or another: what is not BSDP, and the DHCP half of a Mac's
+DISCOVER and REQUEST, is left to that. The packet path is synchronous, touches no disk and writes no
+log line; a SELECT is acknowledged once it is stored.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ from protocols.bsdp.template import (
     question_of,
 )
 from protocols.dhcp.codec import XID, decode, encode
-from protocols.dhcp.route import RouteKind
+from protocols.dhcp.registry import MESSAGE_TYPE
+from protocols.dhcp.value import MessageType
 from protocols.errors import DecodeError
 
 MAX_REMEMBERED = 4096
@@ -46,6 +48,9 @@ forgotten: 4,096 machines that boot within one catalog change are more than this
 MAX_KEY = 1024
 """Bytes of a question that is remembered: Apple's are 272. Without it, whoever pads questions to
 jumbo frames would have us remember 100 MiB."""
+
+
+_INFORM = MESSAGE_TYPE.encode(MessageType.INFORM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,9 +129,6 @@ class BsdpResponder:
         self._malformed = counters.counter(
             "netbootd_dhcp_malformed_datagrams_total", "Datagrams on port 67 that are not DHCP."
         )
-        self._ignored = counters.counter(
-            "netbootd_dhcp_ignored_datagrams_total", "DHCP messages that are not BSDP."
-        )
         self._refused = counters.counter(
             "netbootd_bsdp_refused_requests_total", "BSDP requests of machines not admitted."
         )
@@ -147,8 +149,8 @@ class BsdpResponder:
 
     def received(
         self, datagrams: Datagrams, data: bytes, peer: tuple[str, int], arrival: Arrival
-    ) -> None:
-        """One datagram."""
+    ) -> bool:
+        """One datagram. False: a DHCP server has to answer it, or to answer it, too."""
         if self._booter.generation != self._generation or self._bindings.version != self._version:
             self._memo.clear()
             self._generation, self._version = self._booter.generation, self._bindings.version
@@ -159,8 +161,8 @@ class BsdpResponder:
             and data.startswith(ETHERNET_REQUEST)
         ):
             self._answer_again(datagrams, data, remembered)
-        else:
-            self._answer(datagrams, data, peer, arrival)
+            return True
+        return self._answer(datagrams, data, peer, arrival)
 
     def _answer_again(self, datagrams: Datagrams, data: bytes, remembered: _Remembered) -> None:
         self._requests.value += 1
@@ -181,27 +183,30 @@ class BsdpResponder:
         data: bytes,
         peer: tuple[str, int],
         arrival: Arrival,
-    ) -> None:
+    ) -> bool:
         try:
             message = decode(data)
+        except DecodeError:
+            self._malformed.inc()
+            return True
+        try:
             request = request_from(message, IPv4Address(peer[0]))
         except DecodeError:
             self._malformed.inc()
-            return
+            return False
         if request is None:
-            self._ignored.inc()
-            return
+            return False
         self._requests.inc()
         mac = message.chaddr[:6]
         if not self._admission.admits(mac):
             self._refused.inc()
-            return
-        if isinstance(request, Silence):
+        elif isinstance(request, Silence):
             self._silent.inc()
             self._teller.unanswered(mac, peer[0], arrival, request)
-            return
-        key = question_of(data) if is_memorable(data) else None
-        self._converse(datagrams, request, self._server(arrival), key, arrival)
+        else:
+            key = question_of(data) if is_memorable(data) else None
+            self._converse(datagrams, request, self._server(arrival), key, arrival)
+        return message.option(MESSAGE_TYPE.code) == _INFORM
 
     def _server(self, arrival: Arrival) -> LocalServer:
         key = (arrival.interface, arrival.local)
@@ -253,13 +258,7 @@ class BsdpResponder:
         key: bytes | None = None,
     ) -> None:
         payload = encode(reply.message)
-        route = reply.route
-        if route.kind is RouteKind.UNICAST or route.kind is RouteKind.RELAY:
-            sent = datagrams.send(payload, (str(route.address), route.port), arrival)
-        else:
-            # No link-layer send: a client without an address takes a broadcast (docs/quirks.md).
-            sent = datagrams.broadcast(payload, route.port, arrival)
-        if not sent:
+        if not datagrams.deliver(payload, reply.route, request.mac, arrival):
             return
         self._replies[reply.kind].inc()
         self._teller.replied(request, arrival, reply, len(payload))

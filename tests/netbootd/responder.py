@@ -21,6 +21,7 @@ from netbootd.timeline import Timeline
 from ops.counter import Counters
 from ops.database import Statement
 from protocols.bsdp.offered import OfferedImage, ServerIdentity
+from protocols.dhcp.route import ReplyRoute, RouteKind
 from tests.protocols.bsdp.site import CLIENT, IDENTITY, SERVER, http
 
 LAN = arrival_at("en0", 7, str(SERVER))
@@ -50,8 +51,12 @@ class FakeDatagrams:
             self.sent.append(Sent(data, to, arrival))
         return not self.refuses
 
-    def broadcast(self, data: bytes, port: int, arrival: Arrival) -> bool:
-        return self.send(data, ("broadcast", port), arrival)
+    def deliver(
+        self, payload: bytes, route: ReplyRoute, hardware_address: bytes, arrival: Arrival
+    ) -> bool:
+        unicast = route.kind is RouteKind.UNICAST or route.kind is RouteKind.RELAY
+        to = str(route.address) if unicast else "broadcast"
+        return self.send(payload, (to, route.port), arrival)
 
 
 class FakeStore:
@@ -133,13 +138,20 @@ class Rig:
             admission=admission or Admission(),
         )
         self.socket = FakeDatagrams()
+        self.ended = False
+        """Whether the last datagram was for BSDP alone."""
 
     def receive(
         self, data: bytes, *, source: tuple[str, int] = SOURCE, arrival: Arrival = LAN
     ) -> list[Sent]:
         """What is sent at once in answer to a datagram."""
         self.socket.sent.clear()
-        self.responder.received(self.socket, data, source, arrival)  # type: ignore[arg-type]
+        self.ended = self.responder.received(
+            self.socket,  # type: ignore[arg-type]
+            data,
+            source,
+            arrival,
+        )
         return list(self.socket.sent)
 
     def count(self, name: str) -> int:

@@ -132,8 +132,8 @@ class BootTests(DaemonTestCase):
     def broadcast_of(self, service: BootService) -> Deferred[bytes]:
         """The next broadcast, kept from leaving: a LAN is no place for a test's."""
         sent: Deferred[bytes] = Deferred()
-        assert service.bsdp is not None
-        (datagrams,) = service.bsdp._sockets
+        assert service.port67 is not None
+        (datagrams,) = service.port67._sockets
 
         def broadcast(data: bytes, port: int, arrival: object) -> bool:
             sent.callback(data)
@@ -270,7 +270,7 @@ class InterfaceTests(DaemonTestCase):
 
         service = self.started()
 
-        self.assertEqual((service.tftp, service.bsdp), (None, None))
+        self.assertEqual((service.tftp, service.port67), (None, None))
         assert service.http is not None
         self.assertEqual(service.http.bound, [("127.0.0.1", self.site.http)])
 
@@ -293,8 +293,8 @@ class InterfaceTests(DaemonTestCase):
         self.site.sample(Type="BootFileOnly")
         table: list[Interface] = [FAR]
         service = self.started(interfaces=lambda: tuple(table))
-        assert service.bsdp is not None
-        (datagrams,) = service.bsdp._sockets
+        assert service.port67 is not None
+        (datagrams,) = service.port67._sockets
         if datagrams._arrivals is None:
             raise SkipTest("only a socket that hears all interfaces can follow them")
         bsdp = await self.bsdp()

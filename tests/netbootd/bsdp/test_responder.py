@@ -617,7 +617,19 @@ class DropTests(SynchronousTestCase):
 
         self.assertEqual(rig.receive(datagram(VERSION, class_id=b"MSFT 5.0")), [])
 
-        self.assertEqual((rig.count("dhcp_ignored_datagrams"), rig.count("bsdp_requests")), (1, 0))
+        self.assertEqual((rig.ended, rig.count("bsdp_requests")), (False, 0))
+
+    def test_a_mac_that_asks_for_an_address_is_left_to_dhcp_too(self) -> None:
+        """BSDP has the whole of an INFORM, and of a DISCOVER or REQUEST its part only."""
+        rig = Rig(admission=Admission(deny=frozenset([MAC])))
+        types = (DhcpType.DISCOVER, DhcpType.REQUEST, DhcpType.INFORM)
+
+        ended = []
+        for dhcp_type in types:
+            rig.receive(datagram(LIST, VERSION, dhcp_type=dhcp_type))
+            ended.append(rig.ended)
+
+        self.assertEqual((ended, rig.count("bsdp_refused_requests")), ([False, False, True], 3))
 
     def test_what_claims_to_be_bsdp_and_is_not_is_told_why(self) -> None:
         """A request of a Mac that cannot be read says why in one event a minute."""

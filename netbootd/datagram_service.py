@@ -1,4 +1,4 @@
-"""BSDP on its UDP port: sockets up, datagrams to the responder, sockets down."""
+"""A UDP port of the daemon: sockets up, datagrams to whoever answers them, sockets down."""
 
 from __future__ import annotations
 
@@ -7,25 +7,24 @@ from collections.abc import Sequence
 from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorFDSet
 
-from netbootd.bsdp.responder import BsdpResponder
-from netbootd.datagram import Datagrams, open_datagrams
+from netbootd.datagram import Datagrams, Receive, open_datagrams
 from netbootd.interface import Interface
 
 
-class BsdpService(Service):
-    """Owns the sockets of the responder."""
+class DatagramService(Service):
+    """Owns the sockets of one port on all served interfaces."""
 
     def __init__(
         self,
         *,
         reactor: IReactorFDSet,
-        responder: BsdpResponder,
+        receive: Receive,
         interfaces: Sequence[Interface],
         port: int,
-        share_port: bool,
+        share_port: bool = False,
     ) -> None:
         self._reactor = reactor
-        self._responder = responder
+        self._receive = receive
         self._interfaces = tuple(interfaces)
         self._port = port
         self._share_port = share_port
@@ -42,7 +41,7 @@ class BsdpService(Service):
             self._reactor,
             self._interfaces,
             self._port,
-            self._responder.received,
+            self._receive,
             share_port=self._share_port,
         )
 
@@ -60,6 +59,5 @@ class BsdpService(Service):
     def serve(self, interfaces: Sequence[Interface]) -> None:
         """The table of interfaces has changed."""
         self._interfaces = tuple(interfaces)
-        self._responder.forget()
         for datagrams in self._sockets:
             datagrams.serve(interfaces)
