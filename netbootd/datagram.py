@@ -27,6 +27,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from netbootd.interface import Interface
+from protocols.dhcp.route import ReplyRoute, RouteKind
 
 IP_PKTINFO = 8
 """Linux `<bits/in.h>`; Python's socket module does not name it before 3.14."""
@@ -252,6 +253,14 @@ class Datagrams:
             self.unsent += 1
             return False
         return True
+
+    def deliver(
+        self, payload: bytes, route: ReplyRoute, hardware_address: bytes, arrival: Arrival
+    ) -> bool:
+        """Send a reply the way that `route` says, to the client with `hardware_address`."""
+        if route.kind is RouteKind.UNICAST or route.kind is RouteKind.RELAY:
+            return self.send(payload, (str(route.address), route.port), arrival)
+        return self.broadcast(payload, route.port, arrival)
 
     def broadcast(self, data: bytes, port: int, arrival: Arrival) -> bool:
         """Send to every host on the arrival interface's link."""
