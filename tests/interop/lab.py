@@ -175,6 +175,18 @@ class Host:
             self.address(interface, address)
         return interface
 
+    def plug_tap(self, switch: Switch) -> str:
+        """Run a cable for a virtual machine to a switch; the name of its tap device is returned."""
+        cable = self.plug(switch)
+        bridge = ("type", "bridge", "stp_state", "0", "forward_delay", "0")
+        _ip("-n", self.namespace, "link", "add", "name", "bridge0", *bridge)
+        _ip("-n", self.namespace, "tuntap", "add", "name", "tap0", "mode", "tap")
+        for port in (cable, "tap0"):
+            _ip("-n", self.namespace, "link", "set", port, "master", "bridge0")
+        for link in ("bridge0", "tap0"):
+            _ip("-n", self.namespace, "link", "set", link, "up")
+        return "tap0"
+
     def address(self, interface: str, address: str) -> None:
         """Give an interface an address such as `10.77.0.1/24`."""
         _ip("-n", self.namespace, "address", "add", address, "broadcast", "+", "dev", interface)

@@ -35,6 +35,7 @@ PACKAGES = {
     "openssl": "openssl",
     "qemu-img": "qemu-utils",
     "qemu-io": "qemu-utils",
+    "qemu-system-x86_64": "qemu-system-x86",
     "setpriv": "util-linux",
     "sqlite3": "sqlite3",
     "ss": "iproute2",
@@ -52,9 +53,17 @@ FILES = {
     "/usr/share/gocode/src/github.com/insomniacslk/dhcp/dhcpv4/bsdp": (
         "golang-github-insomniacslk-dhcp-dev"
     ),
+    "/usr/lib/ipxe": "ipxe",
+    "/usr/lib/ipxe/qemu/efi-virtio.rom": "ipxe-qemu",
     "/usr/lib/x86_64-linux-gnu/qemu/block-curl.so": "qemu-block-extra",
+    "/usr/share/OVMF/OVMF_CODE_4M.fd": "ovmf",
+    "/usr/share/OVMF/OVMF_VARS_4M.fd": "ovmf",
 }
 """File or folder → package, for what is no command. (The QEMU path is Debian's on amd64.)"""
+
+UNPACKED = "NETBOOTD_UNPACKED"
+"""Environment variable: folder of packages that are looked into and need no installation, such as
+a kernel. `.ci/unpack FOLDER` fills it."""
 
 # Debian keeps servers and relays where an ordinary user's PATH does not look.
 SEARCH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"))
@@ -86,6 +95,18 @@ def peer_file(path: str) -> Path:
     if not Path(path).exists():
         missing(f"{path} does not exist: apt-get install {FILES[path]}")
     return Path(path)
+
+
+def unpacked(pattern: str, package: str) -> Path:
+    """The path of a file in an unpacked package."""
+    folder = os.environ.get(UNPACKED)
+    found = sorted(Path(folder).glob(pattern)) if folder else []
+    if not found:
+        where = folder or "/var/tmp/netbootd-unpacked"
+        missing(
+            f"no {pattern} of Debian's {package}: run .ci/unpack {where} and set {UNPACKED}={where}"
+        )
+    return found[-1]
 
 
 def need_namespaces() -> None:
