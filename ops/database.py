@@ -21,6 +21,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,9 @@ Statement = str
 """SQL with named parameters (`:mac`), from a generated statement module."""
 
 Parameters = Mapping[str, int | str | bytes | None]
+
+_STATEMENT = itemgetter(0)
+_PARAMETERS = itemgetter(1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +105,22 @@ class Database:
 
         A write that breaks a constraint fails alone. When the disk fails, all do.
         """
+        connection = self._open
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            for statement, run in groupby(batch, _STATEMENT):
+                connection.executemany(statement, map(_PARAMETERS, run))
+            connection.execute("COMMIT")
+        except UNWRITABLE:
+            with suppress(sqlite3.Error):
+                connection.rollback()
+            return self._write_singly(batch)
+        return [None] * len(batch)
+
+    def _write_singly(
+        self, batch: Sequence[tuple[Statement, Parameters]]
+    ) -> list[StoreError | None]:
+        """The same, slower, finding out which writes fail."""
         connection = self._open
         outcomes: list[StoreError | None] = []
         try:

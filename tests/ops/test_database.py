@@ -55,6 +55,29 @@ def test_a_write_that_breaks_a_constraint_fails_alone(path: Path) -> None:
     database.close_thd()
 
 
+@pytest.mark.parametrize("refused", [False, True])
+def test_different_statements_take_effect_in_their_order(path: Path, refused: bool) -> None:
+    """A row that is written, removed and written again is there, with its last value; a refused
+    write among them changes nothing about that."""
+    database = opened(path)
+    remove = "DELETE FROM fact WHERE name = :name"
+    batch: list[tuple[str, dict[str, int | str | None]]] = [
+        (ADD, {"name": "a", "value": 1}),
+        (ADD, {"name": "b", "value": 1}),
+        (remove, {"name": "a"}),
+        (ADD, {"name": "a", "value": 2}),
+        (remove, {"name": "b"}),
+    ]
+    if refused:
+        batch.append((ADD, {"name": "a", "value": 3}))
+
+    outcomes = database.write_thd(batch)
+
+    assert [outcome is None for outcome in outcomes] == [True] * 5 + [False] * refused
+    assert database.read_thd(ALL, {}) == [("a", 2)]
+    database.close_thd()
+
+
 @pytest.mark.parametrize("value", [1 << 63, "\udc80"])
 def test_a_value_that_no_database_takes_fails_alone(path: Path, value: int | str) -> None:
     """A number over 64 bits or a lone surrogate is an error of that write, and of no other."""

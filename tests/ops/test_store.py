@@ -100,6 +100,38 @@ class StoreTests(SynchronousTestCase):
         self.assertLessEqual(len(self.database.batches), 4)
         self.assertEqual(len(self.database.batches), self.count("commits"))
 
+    def test_what_one_turn_of_the_reactor_submits_shares_a_commit(self) -> None:
+        """Even when the disk is idle, the first write waits for those that come with it."""
+        self.database.may_write.set()
+
+        self.reactor.until(*[self.add(name) for name in "abcde"])
+
+        self.assertEqual(self.database.batches, [5])
+
+    def test_a_submitted_write_is_told_of_once(self) -> None:
+        """`submit` calls back with None, or with the error, in a later turn; a fault of one caller
+        is logged and keeps nobody else waiting."""
+        told: list[tuple[str, StoreError | None]] = []
+        self.database.may_write.set()
+
+        def fault(error: StoreError | None) -> None:
+            raise ZeroDivisionError
+
+        for name, done in (("a", fault), ("b", None), ("b", None)):
+            self.store.submit(
+                ADD,
+                {"name": name, "value": 1},
+                done or (lambda error, name=name: told.append((name, error))),
+            )
+        self.assertEqual(told, [])
+        self.close()
+
+        self.assertEqual([name for name, _ in told], ["b", "b"])
+        self.assertIsNone(told[0][1])
+        self.assertIsInstance(told[1][1], StoreError)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual(self.rows(), [("a", 1), ("b", 1)])
+
     def test_writes_are_committed_in_order(self) -> None:
         """Of two writes to one row, the later call is what remains."""
         self.database.may_write.set()
