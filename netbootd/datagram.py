@@ -8,6 +8,8 @@ all interfaces, and IP_PKTINFO tells the arrival; elsewhere there is one socket 
 The reader drains its socket in bounded batches, so that a flood cannot keep the reactor from
 timers and other descriptors. It creates no Deferred, writes no log line and keeps no datagram.
 
+Replies to machines without an address leave by `netbootd.link`, where that is open.
+
 A reactor closes a descriptor whose reader raises. One datagram that meets a fault of ours must not
 end the service for all, so what `receive` raises stops here: counted, and the first few told.
 """
@@ -27,7 +29,10 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from netbootd.interface import Interface
+from netbootd.link import Link
+from ops.counter import Counters
 from protocols.dhcp.route import ReplyRoute, RouteKind
+from protocols.ethernet.frame import UdpSource
 
 IP_PKTINFO = 8
 """Linux `<bits/in.h>`; Python's socket module does not name it before 3.14."""
@@ -59,28 +64,36 @@ class Arrival:
     """Ancillary data for a reply that is routed: source address set, interface left to routing."""
     broadcast: Sequence[tuple[int, int, bytes]]
     """Ancillary data for a reply to 255.255.255.255: it must leave by the arrival interface."""
+    link: UdpSource | None
+    """What frames to one station of the arrival's link leave from; None: it is no Ethernet."""
 
     @property
     def local_address(self) -> IPv4Address:
         return IPv4Address(self.local)
 
 
-def arrival_at(interface: str, index: int, local: str) -> Arrival:
+def arrival_at(
+    interface: str, index: int, local: str, hardware_address: bytes | None = None
+) -> Arrival:
     """The `Arrival` for one of our addresses."""
-    if not HAS_PKTINFO:
-        return Arrival(interface=interface, index=index, local=local, unicast=(), broadcast=())
     packed = socket.inet_aton(local)
 
     def ancillary(out_of: int) -> Sequence[tuple[int, int, bytes]]:
+        if not HAS_PKTINFO:
+            return ()
         info = IN_PKTINFO.pack(out_of, packed, b"\0\0\0\0")
         return [(socket.IPPROTO_IP, IP_PKTINFO, info)]
 
+    link = None
+    if hardware_address is not None:
+        link = UdpSource(hardware_address=hardware_address, address=int.from_bytes(packed, "big"))
     return Arrival(
         interface=interface,
         index=index,
         local=local,
         unicast=ancillary(0),
         broadcast=ancillary(index),
+        link=link,
     )
 
 
@@ -127,7 +140,7 @@ class Arrivals:
             ours = [address.ip for address in interface.addresses]
             if interface.index == index:
                 ours_here = local if local in ours else ours[0]
-                return arrival_at(interface.name, index, str(ours_here))
+                return arrival_at(interface.name, index, str(ours_here), interface.hardware_address)
             if index == LOOPBACK_INDEX and local in ours:
                 return arrival_at(interface.name, interface.index, str(local))
         return None
@@ -135,6 +148,25 @@ class Arrivals:
 
 Receive = Callable[["Datagrams", bytes, tuple[str, int], Arrival], None]
 """Called for each datagram: the socket it came by, its bytes, the peer, the arrival."""
+
+
+class DatagramCounters:
+    """What goes wrong with datagrams, on all ports together."""
+
+    __slots__ = ("faults", "unsent", "unserved")
+
+    def __init__(self, counters: Counters) -> None:
+        self.unserved = counters.counter(
+            "netbootd_datagrams_unserved_total",
+            "Datagrams dropped: they came in by an interface that is not served.",
+        )
+        self.unsent = counters.counter(
+            "netbootd_datagrams_unsent_total",
+            "Replies that the system refused to send (no route, no buffer).",
+        )
+        self.faults = counters.counter(
+            "netbootd_datagrams_faults_total", "Datagrams dropped by a fault of netbootd."
+        )
 
 
 @implementer(IReadDescriptor)
@@ -149,19 +181,19 @@ class Datagrams:
         *,
         arrivals: Arrivals | None = None,
         arrival: Arrival | None = None,
+        link: Link | None = None,
+        counters: Counters | None = None,
     ) -> None:
         """`arrivals` where the socket reports IP_PKTINFO, else the one `arrival` it is bound to."""
         self._reactor = reactor
         self._sock = sock
+        self._port: int = sock.getsockname()[1]
         self._receive = receive
         self._arrivals = arrivals
         self._arrival = arrival
-        self.unserved = 0
-        """Datagrams dropped because they came in by an interface that is not served."""
-        self.unsent = 0
-        """Replies that the kernel refused (no route, buffer full): the client asks again."""
-        self.faults = 0
-        """Datagrams that `receive` failed on: bugs."""
+        self._link = link
+        self._counted = DatagramCounters(counters or Counters())
+        self._faults = 0
 
     # What Twisted calls.
 
@@ -178,8 +210,9 @@ class Datagrams:
             elif self._arrival is not None:
                 self._read_bound(self._arrival)
         except Exception:  # what waits behind it is read in the reactor's next turn
-            self.faults += 1
-            if self.faults <= MAX_FAULTS_TOLD:
+            self._counted.faults.value += 1
+            self._faults += 1
+            if self._faults <= MAX_FAULTS_TOLD:
                 _log.failure("A datagram could not be handled")
 
     def connectionLost(self, reason: object) -> None:
@@ -190,8 +223,7 @@ class Datagrams:
     @property
     def port(self) -> int:
         """The bound UDP port."""
-        port: int = self._sock.getsockname()[1]
-        return port
+        return self._port
 
     def start(self) -> None:
         self._reactor.addReader(self)
@@ -217,7 +249,7 @@ class Datagrams:
                 continue  # an ICMP error of an earlier reply; the next read has the next datagram
             arrival = arrivals.get(ancillary[0][2]) if ancillary else None
             if arrival is None:
-                self.unserved += 1
+                self._counted.unserved.value += 1
                 continue
             receive(self, data, peer, arrival)
 
@@ -241,7 +273,7 @@ class Datagrams:
             else:  # bound to one address; Windows has no sendmsg
                 self._sock.sendto(data, to)
         except OSError:
-            self.unsent += 1
+            self._counted.unsent.value += 1
             return False
         return True
 
@@ -250,17 +282,44 @@ class Datagrams:
         try:
             self._sock.sendto(data, to)
         except OSError:
-            self.unsent += 1
+            self._counted.unsent.value += 1
             return False
         return True
 
     def deliver(
         self, payload: bytes, route: ReplyRoute, hardware_address: bytes, arrival: Arrival
     ) -> bool:
-        """Send a reply the way that `route` says, to the client with `hardware_address`."""
-        if route.kind is RouteKind.UNICAST or route.kind is RouteKind.RELAY:
+        """Send a reply the way that `route` says, to the client with `hardware_address`.
+
+        What cannot be sent as a frame is broadcast. False: the kernel refused it.
+        """
+        kind = route.kind
+        if kind is RouteKind.UNICAST or kind is RouteKind.RELAY:
             return self.send(payload, (str(route.address), route.port), arrival)
+        if kind is RouteKind.LINK and self.send_frame(
+            payload, hardware_address, int(route.address), route.port, arrival
+        ):
+            return True
         return self.broadcast(payload, route.port, arrival)
+
+    def send_frame(
+        self, payload: bytes, hardware_address: bytes, address: int, port: int, arrival: Arrival
+    ) -> bool:
+        """Send to the station with `hardware_address`, which is to have `address`, as one frame.
+
+        False: it cannot be sent that way; broadcast it.
+        """
+        if self._link is None or arrival.link is None:
+            return False
+        return self._link.send(
+            payload,
+            interface=arrival.interface,
+            source=arrival.link,
+            to_hardware=hardware_address,
+            to=address,
+            from_port=self.port,
+            to_port=port,
+        )
 
     def broadcast(self, data: bytes, port: int, arrival: Arrival) -> bool:
         """Send to every host on the arrival interface's link."""
@@ -271,7 +330,7 @@ class Datagrams:
             else:
                 self._sock.sendto(data, to)
         except OSError:
-            self.unsent += 1
+            self._counted.unsent.value += 1
             return False
         return True
 
@@ -299,8 +358,12 @@ def open_datagrams(
     receive: Receive,
     *,
     share_port: bool = False,
+    link: Link | None = None,
+    counters: Counters | None = None,
 ) -> list[Datagrams]:
     """Bind UDP `port` for `interfaces`; the sockets are not yet reading (call `start`).
+
+    `link` sends what a machine without an address is told; without it that is broadcast.
 
     A daemon that serves loopback addresses only binds those, so that nothing is reachable from
     outside. Raises OSError as `bind` does, with nothing left open.
@@ -310,14 +373,17 @@ def open_datagrams(
         if hears_all(interfaces):
             sock = _bound("0.0.0.0", port, share_port)  # noqa: S104 - broadcasts reach no other
             sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
-            opened.append(Datagrams(reactor, sock, receive, arrivals=Arrivals(interfaces)))
+            arrivals = Arrivals(interfaces)
+            opened.append(
+                Datagrams(reactor, sock, receive, arrivals=arrivals, link=link, counters=counters)
+            )
             return opened
         for interface in interfaces:
             for address in interface.addresses:
                 local = str(address.ip)
                 arrival = arrival_at(interface.name, interface.index, local)
                 sock = _bound(local, port, share_port)
-                opened.append(Datagrams(reactor, sock, receive, arrival=arrival))
+                opened.append(Datagrams(reactor, sock, receive, arrival=arrival, counters=counters))
     except OSError:
         for datagrams in opened:
             datagrams.stop()

@@ -9,6 +9,8 @@ from twisted.internet.interfaces import IReactorFDSet
 
 from netbootd.datagram import Datagrams, Receive, open_datagrams
 from netbootd.interface import Interface
+from netbootd.link import Link
+from ops.counter import Counters
 
 
 class DatagramService(Service):
@@ -22,12 +24,17 @@ class DatagramService(Service):
         interfaces: Sequence[Interface],
         port: int,
         share_port: bool = False,
+        link: Link | None = None,
+        counters: Counters | None = None,
     ) -> None:
+        """`link` and `counters` as of `open_datagrams`."""
         self._reactor = reactor
         self._receive = receive
         self._interfaces = tuple(interfaces)
         self._port = port
         self._share_port = share_port
+        self._link = link
+        self._counters = counters
         self._sockets: list[Datagrams] = []
 
     @property
@@ -43,6 +50,8 @@ class DatagramService(Service):
             self._port,
             self._receive,
             share_port=self._share_port,
+            link=self._link,
+            counters=self._counters,
         )
 
     def startService(self) -> None:

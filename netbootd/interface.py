@@ -7,10 +7,11 @@ the configuration allows; it opens no socket.
 
 from __future__ import annotations
 
+import re
 import socket
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, NetmaskValueError
 from typing import Any
 
@@ -27,6 +28,8 @@ class Interface:
     index: int
     """The system's interface index, as IP_PKTINFO reports it."""
     addresses: tuple[IPv4Interface, ...]
+    hardware_address: bytes | None = None
+    """Six bytes, for an interface of the Ethernet kind (Wi-Fi, VLAN, bridge, ...)."""
 
     @property
     def is_loopback(self) -> bool:
@@ -37,6 +40,7 @@ def read_interfaces() -> tuple[Interface, ...]:
     """The interfaces that are up and have an IPv4 address, by index."""
     states = psutil.net_if_stats()
     found: dict[str, list[IPv4Interface]] = {}
+    hardware: dict[str, bytes | None] = {}
     for label, entries in psutil.net_if_addrs().items():
         name = _name(label)
         state = states.get(name)
@@ -45,8 +49,14 @@ def read_interfaces() -> tuple[Interface, ...]:
         addresses = [_address(entry) for entry in entries if entry.family is socket.AF_INET]
         if addresses:
             found.setdefault(name, []).extend(addresses)
+            hardware[name] = hardware.get(name) or _hardware_address(entries)
     interfaces = [
-        Interface(name=name, index=_index(name), addresses=tuple(addresses))
+        Interface(
+            name=name,
+            index=_index(name),
+            addresses=tuple(addresses),
+            hardware_address=hardware[name],
+        )
         for name, addresses in found.items()
     ]
     return tuple(sorted(interfaces, key=lambda interface: interface.index))
@@ -63,6 +73,15 @@ def _address(entry: Any) -> IPv4Interface:
         return IPv4Interface(f"{entry.address}/{entry.netmask}")
     except NetmaskValueError:
         return IPv4Interface(entry.address)
+
+
+def _hardware_address(entries: Iterable[Any]) -> bytes | None:
+    """That of psutil's entries, if it is Ethernet's. Loopback says `00:00:00:00:00:00`."""
+    for entry in entries:
+        if entry.family is psutil.AF_LINK:
+            packed = bytes.fromhex(re.sub("[:-]", "", entry.address or ""))
+            return packed if len(packed) == 6 and any(packed) else None
+    return None
 
 
 def _index(name: str) -> int:
@@ -83,5 +102,5 @@ def served(
             address for address in interface.addresses if serves(interface.name, address.ip)
         )
         if addresses:
-            kept.append(Interface(name=interface.name, index=interface.index, addresses=addresses))
+            kept.append(replace(interface, addresses=addresses))
     return tuple(kept)

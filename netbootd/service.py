@@ -50,6 +50,7 @@ from netbootd.http.service import HttpService, HttpsService
 from netbootd.http.site import Site
 from netbootd.interface import Interface, read_interfaces, served
 from netbootd.interface_watch import InterfaceWatch
+from netbootd.link import Link
 from netbootd.port67 import Port67
 from netbootd.privilege import Identity, become, hand_over, resolve_identity
 from netbootd.start import StartError, bind_error
@@ -110,6 +111,7 @@ class BootService(MultiService):
         self.booter = CatalogBooter(self.publication)
 
         self._add(self._catalog_watch())
+        self.link = self._add(Link(is_missed=config.dhcp.enabled))
         self.bsdp = self._bsdp_responder() if config.bsdp.enabled else None
         self.port67 = self._add(self._port_67()) if self.bsdp is not None else None
         self.tftp = self._add(self._tftp_service()) if config.tftp.enabled else None
@@ -132,6 +134,7 @@ class BootService(MultiService):
         self._bound = True
         self._require_images()
         self._allow_descriptors()
+        self.link.privilegedStartService()
         config = self._config
         for part, service, kind, port in (
             (self.port67, "BSDP", "UDP", config.bsdp.port),
@@ -240,6 +243,8 @@ class BootService(MultiService):
             interfaces=self._interfaces,
             port=self._config.bsdp.port,
             share_port=self._config.bsdp.share_port,
+            link=self.link,
+            counters=self.counters,
         )
 
     def _local_server(self, arrival: Arrival) -> LocalServer:

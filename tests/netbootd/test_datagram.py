@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface
 
 import pytest
 from twisted.internet.defer import Deferred
@@ -24,6 +24,9 @@ from netbootd.datagram import (
     routed_source,
 )
 from netbootd.interface import Interface, read_interfaces, served
+from netbootd.link import Link
+from ops.counter import Counters
+from protocols.dhcp.route import ReplyRoute, RouteKind
 
 LOOPBACK = Interface(name="lo", index=1, addresses=(IPv4Interface("127.0.0.1/8"),))
 LAN = Interface(
@@ -171,13 +174,15 @@ class DatagramsTests(TestCase):
 
     def test_a_refused_reply_is_counted(self) -> None:
         """A reply that the kernel will not send is counted, not raised."""
-        (datagrams,) = open_datagrams(self.reactor, [LOOPBACK], 0, self.receive)
+        counters = Counters()
+        (datagrams,) = open_datagrams(self.reactor, [LOOPBACK], 0, self.receive, counters=counters)
         self.addCleanup(datagrams.stop)
         assert datagrams._arrival is not None
 
         sent = datagrams.send(b"x" * 70000, ("127.0.0.1", 9), datagrams._arrival)
 
-        self.assertEqual((sent, datagrams.unsent), (False, 1))
+        self.assertFalse(sent)
+        self.assertEqual(counters.snapshot()["netbootd_datagrams_unsent_total"], 1)
 
     async def test_a_datagram_that_meets_a_fault_ends_nothing(self) -> None:
         """Our own bug is logged and counted; the next datagram is served, and so are the others."""
@@ -190,7 +195,8 @@ class DatagramsTests(TestCase):
                 raise RuntimeError("a fault of ours")
             served(datagrams, data, peer, arrival)
 
-        (datagrams,) = open_datagrams(self.reactor, [LOOPBACK], 0, receive)
+        counters = Counters()
+        (datagrams,) = open_datagrams(self.reactor, [LOOPBACK], 0, receive, counters=counters)
         poisoner = self.client()
         poison = MAX_FAULTS_TOLD + 5
         for _ in range(poison):
@@ -198,7 +204,7 @@ class DatagramsTests(TestCase):
 
         await self.exchange(datagrams)
 
-        self.assertEqual(datagrams.faults, poison)
+        self.assertEqual(counters.snapshot()["netbootd_datagrams_faults_total"], poison)
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), MAX_FAULTS_TOLD)
 
     async def test_without_ancillary_data_each_address_has_its_socket(self) -> None:
@@ -224,14 +230,35 @@ class DatagramsTests(TestCase):
         """With one socket for all, a new table of interfaces is all that it takes."""
         if not HAS_PKTINFO:
             self.skipTest("IP_PKTINFO is Linux")
-        (datagrams,) = open_datagrams(self.reactor, [LAN], 0, self.receive)
+        counters = Counters()
+        (datagrams,) = open_datagrams(self.reactor, [LAN], 0, self.receive, counters=counters)
         self.client().sendto(b"too early", ("127.0.0.1", datagrams.port))
         datagrams.doRead()
-        self.assertEqual(datagrams.unserved, 1)
+        self.assertEqual(counters.snapshot()["netbootd_datagrams_unserved_total"], 1)
 
         datagrams.serve([LAN, LOOPBACK])
 
         await self.exchange(datagrams)
+
+    async def test_without_a_link_a_machine_without_an_address_is_told_by_broadcast(self) -> None:
+        """A frame that cannot be sent becomes a broadcast, which RFC 2131 §4.1 allows."""
+        closed = Link(is_missed=False)
+        broadcast: list[tuple[int, bytes]] = []
+        (datagrams,) = open_datagrams(self.reactor, [LAN], 0, self.receive, link=closed)
+        self.addCleanup(datagrams.stop)
+        self.patch(
+            datagrams,
+            "broadcast",
+            lambda data, port, arrival: broadcast.append((port, data)) or True,
+        )
+        route = ReplyRoute(kind=RouteKind.LINK, address=IPv4Address("10.0.0.50"), port=68)
+
+        for hardware_address in (bytes(6), None):
+            arrival = arrival_at("en0", 7, "10.0.0.1", hardware_address)
+
+            self.assertTrue(datagrams.deliver(b"offer", route, b"abcdef", arrival))
+
+        self.assertEqual(broadcast, [(68, b"offer")] * 2)
 
 
 class SocketOfWindows(socket.socket):

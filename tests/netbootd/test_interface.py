@@ -107,3 +107,25 @@ def test_the_loopback_is_told_by_its_addresses() -> None:
     (loopback,) = (one for one in interface.read_interfaces() if one.is_loopback)
 
     assert str(loopback.addresses[0].ip) == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("a8:20:66:00:00:01", "a82066000001"),
+        ("A8-20-66-00-00-01", "a82066000001"),  # as Windows writes it
+        ("00:00:00:00:00:00", None),  # loopback
+        ("0a:00:00:01", None),  # a GRE tunnel, whose address is IPv4
+        ("", None),
+        (None, None),  # a tunnel without any
+    ],
+)
+def test_hardware_address(
+    table: dict[str, list[SimpleNamespace]], said: str | None, expected: str | None
+) -> None:
+    """An interface of the Ethernet kind has a hardware address of six bytes."""
+    table["en0"] = [ipv4("10.0.0.1"), SimpleNamespace(family=psutil.AF_LINK, address=said)]
+
+    (only,) = read_interfaces()
+
+    assert only.hardware_address == (bytes.fromhex(expected) if expected else None)
