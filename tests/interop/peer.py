@@ -57,7 +57,9 @@ FILES = {
     "/usr/lib/ipxe/qemu/efi-virtio.rom": "ipxe-qemu",
     "/usr/lib/x86_64-linux-gnu/qemu/block-curl.so": "qemu-block-extra",
     "/usr/share/OVMF/OVMF_CODE_4M.fd": "ovmf",
+    "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd": "ovmf",
     "/usr/share/OVMF/OVMF_VARS_4M.fd": "ovmf",
+    "/usr/share/OVMF/OVMF_VARS_4M.ms.fd": "ovmf",
 }
 """File or folder → package, for what is no command. (The QEMU path is Debian's on amd64.)"""
 

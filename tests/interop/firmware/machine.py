@@ -10,19 +10,35 @@ console, and the boot server's log.
 from __future__ import annotations
 
 import re
+import struct
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from uuid import UUID
 
-from tests.interop.lab import POLL, Host, Process, Switch
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_pem_x509_certificate
+
+from tests.interop.lab import Host, Process, Switch
 from tests.interop.peer import peer_file
 
 PATIENCE = 150.0
 """Seconds for all markers of a boot together: four times and more of what the slowest takes on two
 idle cores, because firmware is emulated instruction by instruction."""
 
+LOOK = 0.1
+"""Seconds between two looks at a console, which may be long."""
+
 TAIL = 40
 """Lines of the console that a failure shows."""
+
+X509 = UUID("a5c059a1-94e4-4aa7-87b5-ab155c2bf072")
+"""EFI_CERT_X509_GUID."""
+OWNER = UUID("52540077-0010-4000-8000-000000000000")
+"""Who enrolled a certificate; anything will do."""
+SIGNATURE_LIST = 28
+"""Bytes of an EFI_SIGNATURE_LIST before its signatures."""
 
 # Where a screen would move its cursor or change its colours.
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?=]*[A-Za-z]|[()][0-9A-Za-z])")
@@ -61,6 +77,51 @@ UEFI = Firmware(
 """OVMF for x86-64. Newer ones have no network without a random number generator."""
 
 
+def _setting(name: str, value: str) -> tuple[str, str]:
+    """One of OVMF's settings."""
+    return "-fw_cfg", f"name=opt/org.tianocore/{name},string={value}"
+
+
+UEFI_HTTP = replace(
+    UEFI,
+    options=(
+        *UEFI.options,
+        *_setting("IPv4PXESupport", "no"),
+        *_setting("IPv6PXESupport", "no"),
+        *_setting("IPv6Support", "no"),
+    ),
+)
+"""The same, which boots from a URL at once, rather than after two minutes of PXE in vain."""
+
+SECURE_BOOT = replace(
+    UEFI,
+    machine="q35,smm=on",
+    flash=(
+        ("/usr/share/OVMF/OVMF_CODE_4M.secboot.fd", "readonly=on"),
+        ("/usr/share/OVMF/OVMF_VARS_4M.ms.fd", "snapshot=on"),
+    ),
+    options=(
+        *UEFI.options,
+        *("-global", "driver=cfi.pflash01,property=secure,value=on"),
+        *("-global", "ICH9-LPC.disable_s3=1"),
+    ),
+)
+"""The same, which starts only what Microsoft's keys, or what these trust, have signed."""
+
+
+def trusting(authority: Path, folder: Path) -> tuple[str, str]:
+    """QEMU's option that makes OVMF trust a PEM certificate as an HTTPS authority.
+
+    OVMF wants a list of signatures (UEFI 2.10 §32.4.1): one list of one X.509 certificate.
+    """
+    certificate = load_pem_x509_certificate(authority.read_bytes()).public_bytes(Encoding.DER)
+    entry = OWNER.bytes_le + certificate
+    sizes = struct.pack("<III", SIGNATURE_LIST + len(entry), 0, len(entry))
+    file = folder / "authorities.esl"
+    file.write_bytes(X509.bytes_le + sizes + entry)
+    return "-fw_cfg", f"name=etc/edk2/https/cacerts,file={file}"
+
+
 @dataclass(slots=True)
 class Console:
     """What a machine writes on its serial port, read marker by marker."""
@@ -93,7 +154,7 @@ class Console:
                 return found
             if not running or self._seconds() > self.patience:
                 raise AssertionError(self._story(marker, running=running))
-            time.sleep(POLL)
+            time.sleep(LOOK)
 
     def _seconds(self) -> float:
         return time.monotonic() - self._begun
