@@ -1,13 +1,13 @@
 """What the BSDP responder tells the timeline, at a pace that a flood cannot set.
 
 A machine repeats its LIST every few seconds and firmware sends it twice; a broken or hostile one
-may ask thousands of times a second. One event a second and machine is told, and `EVENTS_A_SECOND`
-in all; the rest is in the counters only.
+may ask thousands of times a second. One event a second and machine is told, and no more in all than
+`netbootd.pace` allows; the rest is in the counters only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from datetime import datetime
 from typing import Final, TypedDict
 
@@ -19,6 +19,7 @@ from netbootd.event import (
     RequestUnanswered,
     SelectionFailed,
 )
+from netbootd.pace import Pace
 from netbootd.timeline import Timeline
 from ops.counter import Counters
 from protocols.bsdp.class_id import ClassId
@@ -30,10 +31,6 @@ QUIET: Final = 1.0
 """Seconds for which the same news of one machine is not told again."""
 UNANSWERED_QUIET: Final = 60.0
 """The same for a request that gets no answer: the machine will ask for as long as it is on."""
-EVENTS_A_SECOND: Final = 200
-"""In all: a school that starts 300 Macs at once takes two seconds; a log takes it at 40 KB/s."""
-MAX_QUIETED: Final = 8192
-"""News remembered as told; past it all is told anew (and still bounded by EVENTS_A_SECOND)."""
 
 UNREMARKABLE: Final = frozenset(
     {
@@ -74,35 +71,15 @@ class BsdpTeller:
         self, timeline: Timeline, seconds: Callable[[], float], counters: Counters
     ) -> None:
         self._timeline = timeline
-        self._seconds = seconds
-        self._quiet_until: dict[tuple[bytes, object], float] = {}
-        self._second = 0
-        self._told = 0
-        self._untold = counters.counter(
+        untold = counters.counter(
             "netbootd_bsdp_untold_events_total", "BSDP events left out to keep the pace."
         )
-
-    def _may_tell(self, mac: bytes, news: object, quiet: float) -> bool:
-        now = self._seconds()
-        key = (mac, news)
-        if self._quiet_until.get(key, 0.0) > now:
-            return False
-        if int(now) != self._second:
-            self._second = int(now)
-            self._told = 0
-        if self._told >= EVENTS_A_SECOND:
-            self._untold.inc()
-            return False
-        self._told += 1
-        if len(self._quiet_until) >= MAX_QUIETED:
-            self._quiet_until.clear()
-        self._quiet_until[key] = now + quiet
-        return True
+        self._pace = Pace(seconds, untold)
 
     def replied(self, request: BsdpRequest, arrival: Arrival, reply: Reply, size: int) -> None:
         """`reply` was sent, `size` bytes of UDP payload."""
         image_id = reply.image.image_id if reply.image else None
-        if not self._may_tell(request.mac, (reply.kind, reply.reason, image_id), QUIET):
+        if not self._pace.allows((request.mac, reply.kind, reply.reason, image_id), QUIET):
             return
         where = self._where(request.mac, _address(request), arrival)
         model = _model(request.question.class_id)
@@ -174,11 +151,11 @@ class BsdpTeller:
         mac: bytes,
         address: str,
         arrival: Arrival,
-        news: object,
+        news: Hashable,
         why: str,
         who: ClassId = NOBODY,
     ) -> None:
-        if not self._may_tell(mac, news, UNANSWERED_QUIET):
+        if not self._pace.allows((mac, news), UNANSWERED_QUIET):
             return
         self._timeline.record(
             RequestUnanswered(

@@ -9,9 +9,10 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from netbootd.bsdp import teller as bsdp_teller
-from netbootd.bsdp.teller import EVENTS_A_SECOND, QUIET, UNANSWERED_QUIET, UNREMARKABLE, BsdpTeller
+from netbootd import pace
+from netbootd.bsdp.teller import QUIET, UNANSWERED_QUIET, UNREMARKABLE, BsdpTeller
 from netbootd.event import Event, ImageOffered, ImagesListed, RequestUnanswered, SelectionFailed
+from netbootd.pace import EVENTS_A_SECOND
 from netbootd.timeline import Timeline
 from ops.counter import Counters
 from protocols.bsdp.outcome import Binding, Reason, Reply, Silence
@@ -131,11 +132,11 @@ class TellerTests(SynchronousTestCase):
 
     def test_what_is_remembered_is_bounded(self) -> None:
         """The memory of what was told cannot be filled."""
-        self.patch(bsdp_teller, "MAX_QUIETED", 10)
+        self.patch(pace, "MAX_QUIETED", 10)
         for number in range(95):
             self.unanswered(mac=mac(number))
 
-        self.assertLessEqual(len(self.teller._quiet_until), 10)
+        self.assertLessEqual(len(self.teller._pace._quiet_until), 10)
         self.assertEqual(len(self.events), 95)
 
     def test_a_refused_selection_is_told_with_image_and_reason(self) -> None:
