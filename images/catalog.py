@@ -1,4 +1,5 @@
-"""All boot images of all share points as one immutable snapshot, swapped whole when disks change.
+"""All boot images and boot entries of all share points as one immutable snapshot, swapped whole
+when disks change; and, beside them, the folder of network boot loaders.
 
 `Catalog.scan_thd` is called off the reactor, every two seconds. While nothing changed it costs one
 stat per file and returns the snapshot that it returned last.
@@ -21,16 +22,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from images.bundle import DEFAULT_SHARE, SUFFIX, Bundle, bundle_from_thd
+from images.entry import BootEntry, entry_from_thd, is_entry_folder_thd
 from images.errors import BundleError, HostUnknown, shown
+from images.info import MAX_INDEX
+from images.loaders import Loaders, loaders_from_thd
 from images.root_path import Lookup, no_lookup
 from images.tree import Tree, survey_thd, unreadable
+
+Published = Bundle | BootEntry
 
 _SHARE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """A folder of .nbi folders, and the name of the share point that clients know it by."""
+    """A folder of .nbi folders and boot entries, and the name of the share point that clients know
+    it by."""
 
     path: Path
     share: str = DEFAULT_SHARE
@@ -49,19 +56,24 @@ class Snapshot:
     generation: int = 0
     bundles: tuple[Bundle, ...] = ()
     """The published images in list order: the first that applies to a machine is its default."""
-    disabled: tuple[Bundle, ...] = ()
-    """Complete images whose IsEnabled is false."""
+    entries: tuple[BootEntry, ...] = ()
+    """The published boot entries for other machines than Macs, in list order."""
+    disabled: tuple[Published, ...] = ()
+    """Complete images whose IsEnabled is false, and entries with `enabled = false`."""
     errors: tuple[BundleError, ...] = ()
     by_image_id: Mapping[int, Bundle] = field(default_factory=dict)
-    by_name: Mapping[str, Bundle] = field(default_factory=dict)
+    by_name: Mapping[str, Published] = field(default_factory=dict)
     """By folder name; where two share points hold the same name, the first one's."""
-    by_share: Mapping[tuple[str, str], Bundle] = field(default_factory=dict)
+    by_share: Mapping[tuple[str, str], Published] = field(default_factory=dict)
     """By share point and folder name."""
+    loaders: Loaders | None = None
 
 
-def scan_thd(roots: Sequence[Root], *, lookup: Lookup = no_lookup) -> Snapshot:
+def scan_thd(
+    roots: Sequence[Root], *, lookup: Lookup = no_lookup, loaders: Path | None = None
+) -> Snapshot:
     """The catalog as it stands, once."""
-    return Catalog(roots, lookup=lookup).scan_thd()
+    return Catalog(roots, lookup=lookup, loaders=loaders).scan_thd()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +81,29 @@ class _Reading:
     """What one folder was found to be. `tree` is `None` for a root that cannot be listed."""
 
     tree: Tree | None
-    result: Bundle | BundleError
+    result: Published | Loaders | BundleError
     is_settled: bool
+
+
+_Place = tuple[Root | None, Path]
+"""A folder in a root, or (without one) that of the loaders."""
 
 
 class Catalog:
     """The memory between two scans. One thread at a time; what it returns any thread may read."""
 
-    def __init__(self, roots: Sequence[Root], *, lookup: Lookup = no_lookup) -> None:
+    def __init__(
+        self,
+        roots: Sequence[Root],
+        *,
+        lookup: Lookup = no_lookup,
+        loaders: Path | None = None,
+    ) -> None:
+        """`loaders` is the folder of network boot loaders, if there is one."""
         self._roots = tuple(roots)
         self._lookup = lookup
-        self._readings: dict[tuple[Root, Path], _Reading] = {}
+        self._loaders = loaders
+        self._readings: dict[_Place, _Reading] = {}
         self._snapshot = Snapshot()
 
     def scan_thd(self) -> Snapshot:
@@ -87,48 +111,61 @@ class Catalog:
 
         A root that cannot be read is an entry of `Snapshot.errors`, never an exception.
         """
-        readings: dict[tuple[Root, Path], _Reading] = {}
+        readings: dict[_Place, _Reading] = {}
         for root in self._roots:
             try:
-                paths = _bundle_paths(root.path)
+                paths = _image_paths_thd(root.path)
             except OSError as error:
                 readings[root, root.path] = _Reading(None, _unlisted(root.path, error), True)
                 continue
             for path in paths:
-                old = self._readings.get((root, path))
-                tree = survey_thd(path, old.tree if old is not None else None)
-                readings[root, path] = self._reading_thd(tree, root, old)
+                readings[root, path] = self._look_thd(root, path)
+        if self._loaders is not None:
+            readings[None, self._loaders] = self._look_thd(None, self._loaders)
         before, self._readings = self._readings, readings
         if self._snapshot.generation == 0 or _told(readings) != _told(before):
             self._snapshot = _snapshot(readings, self._snapshot.generation + 1)
         return self._snapshot
 
-    def _reading_thd(self, tree: Tree, root: Root, old: _Reading | None) -> _Reading:
+    def _look_thd(self, root: Root | None, path: Path) -> _Reading:
+        old = self._readings.get((root, path))
+        tree = survey_thd(path, old.tree if old is not None else None)
+        return self._reading_thd(tree, root, old)
+
+    def _reading_thd(self, tree: Tree, root: Root | None, old: _Reading | None) -> _Reading:
         is_first_scan = self._snapshot.generation == 0
         if old is None and not is_first_scan:
             return _Reading(tree, _still_copied(tree.path), False)
         if old is not None and old.tree is not None and old.tree.stamp != tree.stamp:
-            withdrawn = isinstance(old.result, Bundle) and _grows(old.result, old.tree, tree)
+            withdrawn = _grows(old.result, old.tree, tree)
             result = _still_copied(tree.path) if withdrawn else old.result
             return _Reading(tree, result, False)
         if old is not None and old.is_settled:
             return old
         try:
-            return _Reading(tree, bundle_from_thd(tree, root.share, lookup=self._lookup), True)
-        except HostUnknown as error:
-            return _Reading(tree, error, False)
+            return _Reading(tree, self._read_thd(tree, root), True)
         except BundleError as error:
-            return _Reading(tree, error, True)
+            error.folder = tree.path
+            return _Reading(tree, error, not isinstance(error, HostUnknown))
+
+    def _read_thd(self, tree: Tree, root: Root | None) -> Published | Loaders:
+        if root is None:
+            return loaders_from_thd(tree)
+        if tree.path.suffix == SUFFIX:
+            return bundle_from_thd(tree, root.share, lookup=self._lookup)
+        return entry_from_thd(tree, root.share)
 
 
-def _told(readings: Mapping[tuple[Root, Path], _Reading]) -> list[Bundle | str]:
+def _told(readings: Mapping[_Place, _Reading]) -> list[object]:
     """What of the readings shows in a snapshot, comparable."""
     results = [reading.result for reading in readings.values()]
     return [str(result) if isinstance(result, BundleError) else result for result in results]
 
 
-def _bundle_paths(root: Path) -> list[Path]:
-    return sorted(root / name for name in os.listdir(root) if name.endswith(SUFFIX))
+def _image_paths_thd(root: Path) -> list[Path]:
+    """What lies in `root` and means to be a boot image or a boot entry."""
+    paths = (root / name for name in sorted(os.listdir(root)))
+    return [path for path in paths if path.name.endswith(SUFFIX) or is_entry_folder_thd(path)]
 
 
 def _unlisted(root: Path, error: OSError) -> BundleError:
@@ -147,26 +184,41 @@ def _still_copied(path: Path) -> BundleError:
     )
 
 
-def _grows(bundle: Bundle, before: Tree, now: Tree) -> bool:
-    """Whether the root image is being written in place."""
-    image = bundle.root_image or ""
-    old, new = before.entry(image), now.entry(image)
-    if old is None or new is None:
-        return False
-    return old.inode == new.inode and old.size != new.size
+def _grows(found: Published | Loaders | BundleError, before: Tree, now: Tree) -> bool:
+    """Whether the root image, or a file that an entry boots, is being written in place."""
+    match found:
+        case Bundle():
+            names: tuple[str, ...] = (found.root_image or "",)
+        case BootEntry():
+            names = found.boot_files
+        case _:
+            return False
+    pairs = [(before.entry(name), now.entry(name)) for name in names]
+    return any(
+        old is not None and new is not None and old.inode == new.inode and old.size != new.size
+        for old, new in pairs
+    )
 
 
-def _snapshot(readings: Mapping[tuple[Root, Path], _Reading], generation: int) -> Snapshot:
+def _snapshot(readings: Mapping[_Place, _Reading], generation: int) -> Snapshot:
     errors: list[BundleError] = []
-    disabled: list[Bundle] = []
+    disabled: list[Published] = []
     by_image_id: dict[int, Bundle] = {}
-    by_share: dict[tuple[str, str], Bundle] = {}
+    by_share: dict[tuple[str, str], Published] = {}
+    loaders = None
     for reading in readings.values():
         found = reading.result
         if isinstance(found, BundleError):
             errors.append(found)
+        elif isinstance(found, Loaders):
+            loaders = found
         elif not found.is_enabled:
             disabled.append(found)
+        elif isinstance(found, BootEntry):
+            if (found.share, found.name) in by_share:
+                errors.append(_same_name(found, by_share[found.share, found.name]))
+            else:
+                by_share[found.share, found.name] = found
         elif found.image_id in by_image_id:
             errors.append(_same_id(found, by_image_id[found.image_id]))
         elif (found.share, found.name) in by_share:
@@ -176,12 +228,16 @@ def _snapshot(readings: Mapping[tuple[Root, Path], _Reading], generation: int) -
     return Snapshot(
         generation=generation,
         bundles=tuple(sorted(by_image_id.values(), key=_list_order)),
+        entries=tuple(
+            sorted((e for e in by_share.values() if isinstance(e, BootEntry)), key=_entry_order)
+        ),
         disabled=tuple(disabled),
         errors=tuple(errors),
         by_image_id=by_image_id,
         # Reversed, so that the first of two with one name is written last and stays.
-        by_name={bundle.name: bundle for bundle in reversed(by_image_id.values())},
+        by_name={found.name: found for found in reversed(by_share.values())},
         by_share=by_share,
+        loaders=loaders,
     )
 
 
@@ -195,6 +251,13 @@ def _list_order(bundle: Bundle) -> tuple[int, int, str, int]:
     return group, bundle.index, bundle.name, bundle.image_id
 
 
+def _entry_order(entry: BootEntry) -> tuple[int, int, str, str, str]:
+    """The same for boot entries; those without an index come last, by title."""
+    group = 2 if not entry.is_default else 1 if entry.enabled_system_ids else 0
+    index = MAX_INDEX + 1 if entry.index is None else entry.index
+    return group, index, entry.title.casefold(), entry.name, entry.share
+
+
 def _same_id(bundle: Bundle, first: Bundle) -> BundleError:
     return BundleError(
         bundle.path,
@@ -203,7 +266,7 @@ def _same_id(bundle: Bundle, first: Bundle) -> BundleError:
     )
 
 
-def _same_name(bundle: Bundle, first: Bundle) -> BundleError:
+def _same_name(bundle: Published, first: Published) -> BundleError:
     return BundleError(
         bundle.path,
         f"has the same name and share point, {bundle.share}, as {shown(first.path)}",

@@ -16,6 +16,8 @@ class BundleError(Exception):
     def __init__(self, path: Path, why: str, remedy: str) -> None:
         super().__init__(path, why, remedy)
         self.path = path
+        self.folder = path
+        """The folder in question, which `path` may lie in; the catalog tells."""
         self.why = why
         self.remedy = remedy
 

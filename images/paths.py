@@ -1,6 +1,7 @@
 """Names on the wire and files on disk: what a request means, and what our replies call a file.
 
-What is published is an allow-list: the names that the catalog saw in a bundle, spelt exactly so.
+What is published is an allow-list: the names that the catalog saw in a bundle, in a boot entry or
+in the folder of loaders, spelt exactly so.
 `resolve` looks a request up in it and touches no disk; whatever is not on the list is refused, and
 only then is it found out why. `open_file` opens the real file without following any link, so that
 what the catalog saw is all that can ever be read (`images.beneath`).
@@ -19,8 +20,10 @@ from types import MappingProxyType, TracebackType
 
 from images.beneath import open_beneath
 from images.bundle import SUFFIX, Bundle
-from images.catalog import Snapshot
+from images.catalog import Published, Snapshot
+from images.entry import BootEntry
 from images.info import ImageType
+from images.loaders import Loaders
 from images.name import objection
 from images.root_path import HTTP_PORT, NfsExport, http_root_path, nfs_root_path
 
@@ -40,8 +43,8 @@ class Refusal(Enum):
     NOT_UTF8 = "the name is not UTF-8"
     TRAVERSAL = "the name goes up with .."
     BAD_NAME = "the name holds what no published file may be called"
-    NO_BUNDLE = "no published bundle has that name"
-    DISABLED = "the bundle is disabled"
+    NO_BUNDLE = "nothing published has that name"
+    DISABLED = "it is disabled"
     NO_FILE = "the bundle holds no such file"
     VANISHED = "the file has gone since the bundle was read"
     CHANGED = "the file has become something else since the bundle was read"
@@ -68,6 +71,12 @@ class Role(Enum):
     PLATFORM_SUPPORT = "platform_support"
     BOOT_PLIST = "boot_plist"
     ROOT_IMAGE = "root_image"
+    LOADER = "loader"
+    """An EFI program of an entry, and all that lies in the folder of loaders."""
+    KERNEL = "kernel"
+    INITRD = "initrd"
+    SCRIPT = "script"
+    """Of iPXE or GRUB, generated ones included."""
     OTHER = "other"
 
 
@@ -84,35 +93,59 @@ _ROLES: Mapping[str, Role] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedFile:
-    """A published file: `relative` is its name within the bundle, as the client knows it."""
+    """A published file: `relative` is its name within the folder, as the client knows it."""
 
-    bundle: Bundle
+    folder: Published | Loaders
     relative: str
     role: Role
+
+    @property
+    def name(self) -> str:
+        """What it is called in logs: the folder of an image or entry, then the file."""
+        if isinstance(self.folder, Loaders):
+            return self.relative
+        return f"{self.folder.name}/{self.relative}"
+
+    @property
+    def is_efi(self) -> bool:
+        """Whether it is a program for UEFI firmware, whatever it is called."""
+        if isinstance(self.folder, Bundle):
+            return self.role is Role.BOOTER
+        return self.relative in self.folder.efi_files
 
 
 def resolve(snapshot: Snapshot, requested: bytes | str) -> ResolvedFile:
     r"""The file that a client asks for by name; raises `PathRefused`. Reads no disk.
 
     `[/private/tftpboot/]NetBoot/<share>/<x.nbi>/<file>` and `<x.nbi>/<file>` are the same, with or
-    without leading slashes, doubled slashes and `.`, with `\` for `/` as EFI writes paths. Upper
-    and lower case differ on every file system. A percent sign is a percent sign: whoever speaks
-    HTTP has decoded before, once.
+    without leading slashes, doubled slashes and `.`, with `\` for `/` as EFI writes paths; likewise
+    for boot entries. Any other name is one of the folder of loaders. Upper and lower case differ on
+    every file system. A percent sign is a percent sign: whoever speaks HTTP has decoded before,
+    once.
     """
+    parts = name_parts(requested)
+    if parts[:1] == [_NETBOOT]:
+        folder = snapshot.by_share.get((parts[1], parts[2])) if len(parts) > 2 else None
+        relative = "/".join(parts[3:])
+    else:
+        folder = snapshot.by_name.get(parts[0]) if parts else None
+        relative = "/".join(parts[1:])
+    if folder is not None and relative in folder.files:
+        return ResolvedFile(folder=folder, relative=relative, role=role_of(folder, relative))
+    loaders, name = snapshot.loaders, "/".join(parts)
+    if loaders is not None and name in loaders.files:
+        return ResolvedFile(folder=loaders, relative=name, role=Role.LOADER)
+    raise _refusal(snapshot, folder, parts)
+
+
+def name_parts(requested: bytes | str) -> list[str]:
+    """The components of a requested name that mean something; raises `PathRefused`."""
     parts = [
         part for part in _text(requested).replace("\\", "/").split("/") if part not in _NOTHING
     ]
     if tuple(parts[:2]) == _TFTP_ROOT:
         del parts[:2]
-    if parts[:1] == [_NETBOOT]:
-        bundle = snapshot.by_share.get((parts[1], parts[2])) if len(parts) > 2 else None
-        relative = "/".join(parts[3:])
-    else:
-        bundle = snapshot.by_name.get(parts[0]) if parts else None
-        relative = "/".join(parts[1:])
-    if bundle is None or relative not in bundle.files:
-        raise _refusal(snapshot, bundle, parts)
-    return ResolvedFile(bundle=bundle, relative=relative, role=role_of(bundle, relative))
+    return parts
 
 
 _NOTHING = frozenset({"", "."})
@@ -129,7 +162,7 @@ def _text(requested: bytes | str) -> str:
     return text
 
 
-def _refusal(snapshot: Snapshot, bundle: Bundle | None, parts: list[str]) -> PathRefused:
+def _refusal(snapshot: Snapshot, folder: Published | None, parts: list[str]) -> PathRefused:
     """Why this name is on no list, for the log."""
     if not parts:
         return PathRefused(Refusal.EMPTY)
@@ -139,22 +172,35 @@ def _refusal(snapshot: Snapshot, bundle: Bundle | None, parts: list[str]) -> Pat
         problem = objection(part)
         if problem is not None:
             return PathRefused(Refusal.BAD_NAME, f"{part[:60]!r} {problem}")
-    if bundle is not None:
-        return PathRefused(Refusal.NO_FILE, f"in {bundle.name}")
-    folder = next((part for part in parts if part.endswith(SUFFIX)), "")
-    if any(disabled.name == folder for disabled in snapshot.disabled):
-        return PathRefused(Refusal.DISABLED, folder)
-    return PathRefused(Refusal.NO_BUNDLE, folder[:60])
+    if folder is not None:
+        return PathRefused(Refusal.NO_FILE, f"in {folder.name}")
+    disabled = next((each.name for each in snapshot.disabled if each.name in parts), None)
+    if disabled is not None:
+        return PathRefused(Refusal.DISABLED, disabled)
+    bundle = next((part for part in parts if part.endswith(SUFFIX)), "")
+    return PathRefused(Refusal.NO_BUNDLE, bundle[:60])
 
 
-def role_of(bundle: Bundle, relative: str) -> Role:
+def role_of(folder: Published, relative: str) -> Role:
     """What the file of this name is for."""
-    if relative == bundle.root_image:
+    if isinstance(folder, BootEntry):
+        return _role_in_entry(folder, relative)
+    if relative == folder.root_image:
         return Role.ROOT_IMAGE
-    for boot_file in bundle.boot_files.values():
+    for boot_file in folder.boot_files.values():
         if relative == boot_file or relative.startswith(f"{boot_file}."):
             return Role.BOOTER
     return _ROLES.get(posixpath.basename(relative), Role.OTHER)
+
+
+def _role_in_entry(entry: BootEntry, relative: str) -> Role:
+    if relative == entry.kernel:
+        return Role.KERNEL
+    if relative in entry.initrds:
+        return Role.INITRD
+    if relative == entry.script:
+        return Role.SCRIPT
+    return Role.LOADER if relative in entry.efi_files else Role.OTHER
 
 
 class OpenFile:
@@ -164,17 +210,18 @@ class OpenFile:
     `close` may be called twice.
     """
 
-    __slots__ = ("bundle", "fd", "inode", "mtime_ns", "name", "role", "size")
+    __slots__ = ("fd", "inode", "is_efi", "mtime_ns", "name", "role", "size")
 
-    def __init__(self, fd: int, resolved: ResolvedFile) -> None:
+    def __init__(self, fd: int, name: str, role: Role, *, is_efi: bool = False) -> None:
+        """Takes `fd`. `name` is for logs: `A.nbi/i386/booter`."""
         status = os.fstat(fd)
         self.fd = fd
         self.size = status.st_size
         self.mtime_ns = status.st_mtime_ns
         self.inode = status.st_ino
-        self.bundle = resolved.bundle
-        self.name = resolved.relative
-        self.role = resolved.role
+        self.name = name
+        self.role = role
+        self.is_efi = is_efi
 
     def close(self) -> None:
         """Give the descriptor back; `fd` is -1 afterwards."""
@@ -196,24 +243,20 @@ class OpenFile:
 
 def open_file(resolved: ResolvedFile) -> OpenFile:
     """Open what `resolve` found; raises `PathRefused` (VANISHED, CHANGED or UNREADABLE)."""
-    bundle = resolved.bundle
+    folder, name = resolved.folder, resolved.name
     try:
-        fd = open_beneath(bundle.directory, bundle.files[resolved.relative])
+        fd = open_beneath(folder.directory, folder.files[resolved.relative])
     except FileNotFoundError:
-        raise PathRefused(Refusal.VANISHED, _place(resolved)) from None
+        raise PathRefused(Refusal.VANISHED, name) from None
     except PermissionError as error:
-        raise PathRefused(Refusal.UNREADABLE, _place(resolved)) from error
+        raise PathRefused(Refusal.UNREADABLE, name) from error
     except OSError as error:
         reason = Refusal.CHANGED if error.errno in _CHANGED else Refusal.UNREADABLE
-        raise PathRefused(reason, f"{_place(resolved)}: {error.strerror}") from error
-    return OpenFile(fd, resolved)
+        raise PathRefused(reason, f"{name}: {error.strerror}") from error
+    return OpenFile(fd, name, resolved.role, is_efi=resolved.is_efi)
 
 
 _CHANGED = frozenset({errno.ELOOP, errno.ENOTDIR, errno.EINVAL})
-
-
-def _place(resolved: ResolvedFile) -> str:
-    return f"{resolved.bundle.name}/{resolved.relative}"
 
 
 def boot_file_name(bundle: Bundle, arch: str, machine: str | None = None) -> str:

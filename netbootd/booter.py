@@ -1,4 +1,4 @@
-"""What should this machine boot? One answer for BSDP, TFTP and HTTP alike.
+"""What should this machine boot? One answer for BSDP, DHCP, PXE, TFTP and HTTP alike.
 
 A `Booter` is asked on the packet path: it reads an immutable catalog snapshot, never a disk, but
 for opening a file that a client may read.
@@ -7,34 +7,44 @@ for opening a file that a client may read.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from ipaddress import IPv4Address
-from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
+from uuid import UUID
 
 from twisted.logger import Logger
 
 from images.bundle import Bundle, ImageType
 from images.catalog import Snapshot
+from images.entry import BootEntry
 from images.paths import (
     OpenFile,
     PathRefused,
     Refusal,
     ResolvedFile,
     boot_file_name,
+    name_parts,
     open_file,
     resolve,
     root_path,
 )
 from images.root_path import HTTP_PORT, NfsExport
-from images.select import supports
+from images.select import applicable_entries, supports
 from protocols.bsdp.image_id import BootImageId
 from protocols.bsdp.offered import OfferedImage
 
 MAX_REMEMBERED = 2048
-"""Remembered answers: one per architecture, model and address of ours, and one per machine where an
-image is filtered by MAC. Past it all are forgotten. An answer is some 200 bytes of references."""
+"""Remembered answers of each kind: one per architecture, model and address of ours, and one per
+machine where an image is filtered by MAC. Past it all are forgotten. An answer is some 200 bytes of
+references."""
+MAX_ASKERS = 4096
+"""PCs of which it is remembered what they said of themselves; the one unheard for longest goes.
+About 500 bytes each, so 2 MiB."""
+
+_Key = TypeVar("_Key", bound=Hashable)
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +60,51 @@ class Asker:
     """Its name, if it has one already."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PcAsker:
+    """A PC or virtual machine that asks, as far as a boot entry may depend on it."""
+
+    mac: bytes
+    platform: str
+    """As protocols.pxe.architecture names it: `bios`, `uefi-x86-64`."""
+    server: IPv4Address
+    """Our address for this machine."""
+    machine_id: UUID | None = None
+    """Its SMBIOS UUID, where its firmware tells one."""
+    vendor_class: bytes = b""
+    """Option 60. Tells an HTTP boot client from others; no filter looks at it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferedEntry:
+    """A boot entry as one machine gets it."""
+
+    name: str
+    """What a choice, a setting and a URL call it: the folder, or `<share>/<folder>` where an
+    earlier share point has a folder of this name."""
+    title: str
+    efi: str | None
+    """Published name of the EFI program that the machine's firmware starts by itself, such as
+    `NetBoot/NetBootSP0/debian/shimx64.efi`; None: it takes iPXE or GRUB to boot this."""
+    entry: BootEntry
+
+
 class Booter(Protocol):
-    """What BSDP, TFTP and HTTP ask."""
+    """What BSDP, DHCP, PXE, TFTP and HTTP ask."""
 
     generation: int
     """Changes whenever an answer may have changed."""
 
     def offered_images(self, asker: Asker) -> tuple[OfferedImage, ...]:
         """The images this machine may boot, in list order: the first is its default."""
+
+    def boot_entries(self, asker: PcAsker) -> tuple[OfferedEntry, ...]:
+        """The entries that this PC may boot, in list order: the first is its default."""
+
+    def chosen_entry(self, asker: PcAsker, boot: str | None) -> OfferedEntry | None:
+        """What this PC is to boot without being asked: `boot` (the name of an entry, from the
+        configuration), else what was chosen at the machine to stay. None where neither is, or where
+        it may not boot that (any more)."""
 
     def open_file(self, name: bytes | str, *, peer: str, service: str) -> OpenFile:
         """The published file of that name, open. Raises images.paths.PathRefused."""
@@ -84,28 +131,76 @@ def why_not_offered(bundle: Bundle, publication: Publication) -> str | None:
     return None
 
 
+def why_entry_not_offered(entry: BootEntry, publication: Publication) -> str | None:
+    """The same for a boot entry."""
+    if entry.needs_http and publication.http_port is None:
+        return "its command line has {base_url} and http.enabled is false"
+    return None
+
+
+class Generator(Protocol):
+    """Makes files that lie on no disk, such as the boot menu of one machine."""
+
+    def __call__(self, parts: list[str], *, peer: str, service: str) -> OpenFile | None:
+        """The file whose name has these components; None if that is no such file."""
+
+
+def _nothing_generated(parts: list[str], *, peer: str, service: str) -> OpenFile | None:
+    return None
+
+
+def _nothing_chosen(mac: bytes) -> str | None:
+    return None
+
+
 class CatalogBooter:
     """Answers from the catalog: Apple's selection rules over the current snapshot."""
 
     def __init__(self, publication: Publication) -> None:
-        self._publication = publication
+        self.publication = publication
+        self.generate: Generator = _nothing_generated
+        """Asked before the catalog."""
+        self.choice: Callable[[bytes], str | None] = _nothing_chosen
+        """The name of the entry that was chosen at a machine, to stay."""
         self._listeners: list[Callable[[Snapshot], None]] = []
-        self._remembered: dict[Asker, tuple[OfferedImage, ...]] = {}
+        self._images: dict[Asker, tuple[OfferedImage, ...]] = {}
+        self._entries: dict[PcAsker, tuple[OfferedEntry, ...]] = {}
+        self._askers: OrderedDict[bytes, PcAsker] = OrderedDict()
         self._publish(Snapshot())
 
     # What asks.
 
     def offered_images(self, asker: Asker) -> tuple[OfferedImage, ...]:
-        key = self._key(asker)
-        images = self._remembered.get(key)
-        if images is None:
-            images = self._offered(asker)
-            if len(self._remembered) >= MAX_REMEMBERED:
-                self._remembered.clear()
-            self._remembered[key] = images
-        return images
+        return _remembered(self._images, self._key(asker), lambda: self._offered(asker))
+
+    def boot_entries(self, asker: PcAsker) -> tuple[OfferedEntry, ...]:
+        self._note(asker)
+        key = asker if self._entries_depend_on_machine else _any_machine(asker)
+        return _remembered(self._entries, key, lambda: self._offered_entries(asker))
+
+    def chosen_entry(self, asker: PcAsker, boot: str | None) -> OfferedEntry | None:
+        name = boot if boot is not None else self.choice(asker.mac)
+        if name is None:
+            self._note(asker)
+            return None
+        return next((each for each in self.boot_entries(asker) if each.name == name), None)
+
+    def asker(self, mac: bytes) -> PcAsker | None:
+        """What a PC said of itself when it last asked for its entries."""
+        return self._askers.get(mac)
+
+    def _note(self, asker: PcAsker) -> None:
+        if self._askers.get(asker.mac) == asker:
+            self._askers.move_to_end(asker.mac)
+            return
+        if len(self._askers) >= MAX_ASKERS:
+            self._askers.popitem(last=False)
+        self._askers[asker.mac] = asker
 
     def open_file(self, name: bytes | str, *, peer: str, service: str) -> OpenFile:
+        generated = self.generate(name_parts(name), peer=peer, service=service)
+        if generated is not None:
+            return generated
         file = resolve(self.snapshot, name)
         try:
             return open_file(file)
@@ -116,9 +211,8 @@ class CatalogBooter:
 
     def _tell_unreadable(self, file: ResolvedFile, refused: PathRefused) -> None:
         """The operator's doing, so it is said, once: each machine may ask many times."""
-        key = (file.bundle.path, file.relative)
-        if key not in self._told_unreadable:
-            self._told_unreadable.add(key)
+        if file.name not in self._told_unreadable:
+            self._told_unreadable.add(file.name)
             _log.warn("{why}; give {me} the right to read it", why=str(refused), me=_me())
 
     # What changes.
@@ -138,13 +232,15 @@ class CatalogBooter:
     def _publish(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
         self.generation = snapshot.generation
-        self._remembered.clear()
-        self._told_unreadable: set[tuple[Path, str]] = set()
+        self._images.clear()
+        self._entries.clear()
+        self._told_unreadable: set[str] = set()
         self._bundles = tuple(
             bundle
             for bundle in snapshot.bundles
-            if why_not_offered(bundle, self._publication) is None
+            if why_not_offered(bundle, self.publication) is None
         )
+        self._entries_depend_on_machine = any(map(_is_filtered, snapshot.entries))
         self._depends_on_mac = any(b.enabled_macs or b.disabled_macs for b in self._bundles)
         self._depends_on_name = any(_has_personal_booters(bundle) for bundle in self._bundles)
 
@@ -166,6 +262,26 @@ class CatalogBooter:
             if supports(bundle, arch=asker.arch, system_id=asker.system_id, mac=asker.mac)
         )
 
+    def _offered_entries(self, asker: PcAsker) -> tuple[OfferedEntry, ...]:
+        found = applicable_entries(
+            self.snapshot, platform=asker.platform, machine_id=asker.machine_id, mac=asker.mac
+        )
+        return tuple(
+            self._describe_entry(entry, asker.platform)
+            for entry in found
+            if why_entry_not_offered(entry, self.publication) is None
+        )
+
+    def _describe_entry(self, entry: BootEntry, platform: str) -> OfferedEntry:
+        program = entry.programs.get(platform)
+        folder = f"{entry.share}/{entry.name}"
+        return OfferedEntry(
+            name=entry.name if self.snapshot.by_name[entry.name] is entry else folder,
+            title=entry.title,
+            efi=None if program is None else f"NetBoot/{folder}/{program}",
+            entry=entry,
+        )
+
     def _describe(self, bundle: Bundle, asker: Asker) -> OfferedImage:
         return OfferedImage(
             image_id=BootImageId(bundle.image_id),
@@ -174,13 +290,41 @@ class CatalogBooter:
             root_path=root_path(
                 bundle,
                 asker.server,
-                http_port=self._publication.http_port or HTTP_PORT,
-                nfs=self._publication.nfs,
+                http_port=self.publication.http_port or HTTP_PORT,
+                nfs=self.publication.nfs,
             ),
             server=bundle.load_balance_server,
             diskless=bundle.is_diskless,
             filter_only=bundle.is_filter_only,
         )
+
+
+def _remembered(answers: dict[_Key, _Answer], key: _Key, answer: Callable[[], _Answer]) -> _Answer:
+    """The answer for `key`, worked out once; `answers` is kept bounded."""
+    found = answers.get(key)
+    if found is None:
+        found = answer()
+        if len(answers) >= MAX_REMEMBERED:
+            answers.clear()
+        answers[key] = found
+    return found
+
+
+def _any_machine(asker: PcAsker) -> PcAsker:
+    """What machines of one platform have in common."""
+    return PcAsker(mac=b"", platform=asker.platform, server=_ANY_ADDRESS)
+
+
+_ANY_ADDRESS = IPv4Address(0)
+
+
+def _is_filtered(entry: BootEntry) -> bool:
+    return bool(
+        entry.enabled_macs
+        or entry.disabled_macs
+        or entry.enabled_system_ids
+        or entry.disabled_system_ids
+    )
 
 
 def _has_personal_booters(bundle: Bundle) -> bool:

@@ -12,10 +12,15 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger, LogLevel
 
-from images.bundle import SUFFIX
-from images.catalog import Catalog, Snapshot
+from images.catalog import Catalog, Published, Snapshot
+from images.entry import BootEntry
 from images.errors import shown
-from netbootd.booter import CatalogBooter, Publication, why_not_offered
+from netbootd.booter import (
+    CatalogBooter,
+    Publication,
+    why_entry_not_offered,
+    why_not_offered,
+)
 
 Defer = Callable[[Callable[[], Snapshot]], Deferred[Snapshot]]
 """Runs a function in a thread: `twisted.internet.threads.deferToThread`, or at once in a test."""
@@ -93,19 +98,25 @@ class CatalogWatch(Service):
 
     def _news_of(self, snapshot: Snapshot) -> Iterator[_News]:
         for bundle in snapshot.bundles:
-            what = f'{shown(bundle.path)}: image {bundle.index} "{bundle.title}"'
             reason = why_not_offered(bundle, self._publication)
             if reason is None:
-                yield _News(bundle.path, LogLevel.info, f"{what} is served")
+                yield _News(bundle.path, LogLevel.info, f"{_what(bundle)} is served")
             else:
-                yield _News(bundle.path, LogLevel.warn, f"{what} is not offered: {reason}")
+                yield _News(bundle.path, LogLevel.warn, f"{_what(bundle)} is not offered: {reason}")
             for warning in bundle.warnings:
                 yield _News(bundle.path, LogLevel.warn, f"{shown(bundle.path)}: {warning}")
-        for bundle in snapshot.disabled:
-            what = f'{shown(bundle.path)}: image {bundle.index} "{bundle.title}"'
-            yield _News(bundle.path, LogLevel.info, f"{what} is disabled")
+        for entry in snapshot.entries:
+            reason = why_entry_not_offered(entry, self._publication)
+            if reason is None:
+                yield _News(entry.path, LogLevel.info, f"{_what(entry)} is served")
+            else:
+                yield _News(entry.path, LogLevel.warn, f"{_what(entry)} is not offered: {reason}")
+            for warning in entry.warnings:
+                yield _News(entry.path, LogLevel.warn, f"{shown(entry.path)}: {warning}")
+        for disabled in snapshot.disabled:
+            yield _News(disabled.path, LogLevel.info, f"{_what(disabled)} is disabled")
         for error in snapshot.errors:
-            yield _News(_folder(error.path), LogLevel.warn, str(error))
+            yield _News(error.folder, LogLevel.warn, str(error))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +128,12 @@ class _News:
     line: str
 
 
-def _folder(path: Path) -> Path:
-    """The bundle that `path` is in, or `path`."""
-    return next((each for each in (path, *path.parents) if each.suffix == SUFFIX), path)
+def _what(published: Published) -> str:
+    """An image or entry as the log names it."""
+    if isinstance(published, BootEntry):
+        machines = ", ".join(sorted(published.platforms))
+        return f'{shown(published.path)}: boot entry "{published.title}" ({machines})'
+    return f'{shown(published.path)}: image {published.index} "{published.title}"'
 
 
 _log = Logger()

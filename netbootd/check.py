@@ -23,7 +23,7 @@ from typing import TextIO
 from images.catalog import Root, scan_thd
 from images.root_path import NfsExport
 from netbootd import config
-from netbootd.booter import Publication, why_not_offered
+from netbootd.booter import Publication, why_entry_not_offered, why_not_offered
 from netbootd.config import Config, state_directory
 from netbootd.datagram import hears_all
 from netbootd.http.secure import CredentialsError, load_credentials
@@ -98,12 +98,21 @@ def _images(settings: Config) -> Iterator[Finding]:
             yield Finding(Severity.WARNING, "images", f"{text} is not offered: {reason}")
         for warning in bundle.warnings:
             yield Finding(Severity.WARNING, "images", f"{bundle.path}: {warning}")
-    for bundle in snapshot.disabled:
-        yield Finding(Severity.OK, "images", f"{bundle.path}: {bundle.title}, disabled")
+    for entry in snapshot.entries:
+        reason = why_entry_not_offered(entry, publication)
+        text = f"{entry.path}: {entry.title} ({', '.join(sorted(entry.platforms))})"
+        if reason is None:
+            yield Finding(Severity.OK, "images", text)
+        else:
+            yield Finding(Severity.WARNING, "images", f"{text} is not offered: {reason}")
+        for warning in entry.warnings:
+            yield Finding(Severity.WARNING, "images", f"{entry.path}: {warning}")
+    for disabled in snapshot.disabled:
+        yield Finding(Severity.OK, "images", f"{disabled.path}: {disabled.title}, disabled")
     for problem in snapshot.errors:
         if problem.path not in missing:
             yield Finding(Severity.WARNING, "images", str(problem))
-    if not snapshot.bundles and not snapshot.errors:
+    if not (snapshot.bundles or snapshot.entries or snapshot.errors):
         yield Finding(Severity.WARNING, "images", "no .nbi folder is there yet: nothing to boot")
 
 

@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable
 from typing import Protocol
 
-from images.paths import OpenFile, Role
+from images.paths import OpenFile
 from netbootd.http.media import media_type
 from netbootd.http.precondition import http_date
 
@@ -56,9 +56,9 @@ class PublishedFile:
         self.users = 0
         self.fd = opened.fd
         self.size = opened.size
-        self.name = f"{opened.bundle.name}/{opened.name}"
+        self.name = opened.name
         self.role = opened.role.value
-        self.media = media_type(opened.name, booter=opened.role is Role.BOOTER)
+        self.media = media_type(opened.name, is_efi=opened.is_efi)
         self.modified = opened.mtime_ns // 1_000_000_000
         self.tag = b'"%x-%x-%x"' % (opened.inode, opened.size, opened.mtime_ns)
         self.validators = b"ETag: " + self.tag + b"\r\n"
@@ -96,12 +96,7 @@ class Files:
         Raises `images.paths.PathRefused`.
         """
         opened = self._open_file(name, peer=peer, service=self._service)
-        identity = (
-            f"{opened.bundle.share}/{opened.bundle.name}/{opened.name}",
-            opened.inode,
-            opened.size,
-            opened.mtime_ns,
-        )
+        identity = (opened.name, opened.inode, opened.size, opened.mtime_ns)
         file = self._leased.get(identity)
         if file is None:
             file = self._leased[identity] = PublishedFile(opened, identity, self._utc())

@@ -1,8 +1,8 @@
 """Media types, by file name.
 
 A root image is read by the kernel and a kernelcache by boot.efi, which do not look. UEFI firmware
-does look: its HTTP boot loads what is `application/efi` (UEFI 2.10, 24.7.2), so that the `booter`
-of a bundle, which has no suffix, needs its own line here.
+does look: its HTTP boot loads what is `application/efi` (UEFI 2.10, 24.7.2), so that an EFI program
+has that type whatever it is called (`booter`, `shimx64.efi.signed`, `vmlinuz`).
 """
 
 from __future__ import annotations
@@ -23,10 +23,9 @@ _BY_SUFFIX = {
 }
 
 
-def media_type(name: str, *, booter: bool = False) -> bytes:
-    """The Content-Type of a file called `name`; `booter` is what the catalog knows about it."""
+def media_type(name: str, *, is_efi: bool = False) -> bytes:
+    """The Content-Type of a file called `name`; `is_efi` is what the catalog found it to be."""
+    if is_efi:
+        return _BY_SUFFIX["efi"]
     _, dot, suffix = name.rpartition("/")[2].rpartition(".")
-    known = _BY_SUFFIX.get(suffix.lower()) if dot else None
-    if known is not None:
-        return known
-    return b"application/efi" if booter else OCTET_STREAM
+    return _BY_SUFFIX.get(suffix.lower(), OCTET_STREAM) if dot else OCTET_STREAM

@@ -88,6 +88,7 @@ class TftpService(Service):
     ) -> None:
         self.observer = observer
         self.counters = TftpCounters(counters)
+        self._counters = counters
         self.now = monotonic
         self.answers: list[tuple[Session, Blocks]] = []
         self.can_segment = can_segment()
@@ -112,7 +113,11 @@ class TftpService(Service):
         """Bind the port, while we may. Raises OSError."""
         super().privilegedStartService()  # type: ignore[no-untyped-call]
         self._listeners = open_datagrams(
-            self._reactor, self._interfaces, self._settings.port, self._received
+            self._reactor,
+            self._interfaces,
+            self._settings.port,
+            self._received,
+            counters=self._counters,
         )
 
     def startService(self) -> None:
@@ -241,7 +246,7 @@ class TftpService(Service):
         transfer = Transfer(
             service=self.name,
             peer=endpoint.peer[0],
-            name=f"{file.bundle.name}/{file.name}",
+            name=file.name,
             role=file.role.value,
             size=file.size,
             started_at=now,

@@ -72,7 +72,7 @@ def test_names_that_firmware_asks_for(snapshot: Snapshot, name: bytes | str) -> 
     """Absolute, relative, short, with doubled slashes or backslashes: all the same file."""
     resolved = resolve(snapshot, name)
 
-    assert resolved.bundle is snapshot.bundles[0]
+    assert resolved.folder is snapshot.bundles[0]
     assert (resolved.relative, resolved.role) == ("i386/booter", Role.BOOTER)
 
 
@@ -151,8 +151,8 @@ def test_names_are_looked_up_in_their_share_point(tmp_path: Path) -> None:
     make_folder(tmp_path / "1", Index=2, files={"only here": b""})
     snapshot = scan_thd([Root(tmp_path / "0", "SP0"), Root(tmp_path / "1", "SP1")])
 
-    assert resolve(snapshot, "NetBoot/SP1/A.nbi/only here").bundle.index == 2
-    assert resolve(snapshot, "A.nbi/i386/booter").bundle.index == 1
+    assert resolve(snapshot, "NetBoot/SP1/A.nbi/only here").folder.index == 2
+    assert resolve(snapshot, "A.nbi/i386/booter").folder.index == 1
     assert refused(snapshot, "NetBoot/SP0/A.nbi/only here") is Refusal.NO_FILE
 
 
@@ -178,8 +178,8 @@ def test_any_name_is_a_published_file_or_a_refusal(snapshot: Snapshot, name: str
     except PathRefused:
         return
 
-    assert resolved.bundle in snapshot.bundles
-    assert resolved.relative in resolved.bundle.files
+    assert resolved.folder in snapshot.bundles
+    assert resolved.relative in resolved.folder.files
     with open_file(resolved) as file, open(file.fd, "rb", closefd=False) as data:
         assert data.read() != b"secret"
 
@@ -209,7 +209,7 @@ def test_open_file(snapshot: Snapshot, share: Path) -> None:
     with open_file(resolve(snapshot, b"Sierra Install.nbi/NetInstall.dmg")) as file:
         assert (file.size, file.mtime_ns) == (status.st_size, status.st_mtime_ns)
         assert (file.inode, file.role) == (status.st_ino, Role.ROOT_IMAGE)
-        assert (file.name, file.bundle) == ("NetInstall.dmg", snapshot.bundles[0])
+        assert file.name == "Sierra Install.nbi/NetInstall.dmg"
         assert os.pread(file.fd, 100, 4) == b"root image"
 
     assert file.fd == -1
@@ -312,7 +312,10 @@ def test_links_within_the_bundle_are_served_under_both_names(share: Path) -> Non
 
     with open_file(resolved) as file:
         assert os.pread(file.fd, 100, 0) == b"the kernel"
-        assert (file.name, file.role) == ("i386/kernelcache", Role.KERNELCACHE)
+        assert (file.name, file.role) == (
+            "Sierra Install.nbi/i386/kernelcache",
+            Role.KERNELCACHE,
+        )
 
 
 def bundle_of(root: Path, **keys: object) -> Bundle:
@@ -384,7 +387,7 @@ def test_resolved_file_of_our_own_names(snapshot: Snapshot) -> None:
     text = root_path(bundle, SERVER)
     assert text is not None
 
-    expected = ResolvedFile(bundle=bundle, relative="i386/booter", role=Role.BOOTER)
+    expected = ResolvedFile(folder=bundle, relative="i386/booter", role=Role.BOOTER)
     assert resolve(snapshot, boot_file_name(bundle, "i386")) == expected
     decoded = text.removeprefix("http://10.99.0.1").replace("%20", " ")
     assert resolve(snapshot, decoded).role is Role.ROOT_IMAGE

@@ -213,7 +213,7 @@ class BooterTests(SynchronousTestCase):
             mac = number.to_bytes(6, "big")
             self.booter.offered_images(replace(ASKER, mac=mac, system_id=f"Mac{number}"))
 
-        self.assertLessEqual(len(self.booter._remembered), 8)
+        self.assertLessEqual(len(self.booter._images), 8)
 
 
 class OpenFileTests(SynchronousTestCase):

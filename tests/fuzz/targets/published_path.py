@@ -55,7 +55,7 @@ def check(name: bytes | str) -> None:
     except PathRefused as refused:
         str(refused).encode()
         return
-    assert resolved.bundle in snapshot.bundles
+    assert resolved.folder in snapshot.bundles
     written = name if isinstance(name, str) else name.decode()
     parts = [part for part in written.replace("\\", "/").split("/") if part not in ("", ".")]
     assert parts[-resolved.relative.count("/") - 1 :] == resolved.relative.split("/")

@@ -8,7 +8,7 @@ from netbootd.http.media import media_type
 
 
 @pytest.mark.parametrize(
-    ("name", "booter", "expected"),
+    ("name", "is_efi", "expected"),
     [
         ("i386/booter", True, b"application/efi"),
         ("i386/booter", False, b"application/octet-stream"),
@@ -18,12 +18,13 @@ from netbootd.http.media import media_type
         ("System.sparseimage", False, b"application/x-apple-diskimage"),
         ("i386/com.apple.Boot.plist", False, b"application/x-plist"),
         ("i386/x86_64/kernelcache", False, b"application/octet-stream"),
-        ("boot.ipxe", True, b"text/plain; charset=utf-8"),
+        ("boot.ipxe", False, b"text/plain; charset=utf-8"),
+        ("shimx64.efi.signed", True, b"application/efi"),
         ("dotted.folder/kernel", False, b"application/octet-stream"),
         (".efi", False, b"application/efi"),
         ("", False, b"application/octet-stream"),
     ],
 )
-def test_media_type(name: str, booter: bool, expected: bytes) -> None:
-    """The suffix decides; a file that the catalog calls a booter is an EFI program without one."""
-    assert media_type(name, booter=booter) == expected
+def test_media_type(name: str, is_efi: bool, expected: bytes) -> None:
+    """What the catalog found to be an EFI program is one; otherwise the suffix decides."""
+    assert media_type(name, is_efi=is_efi) == expected
