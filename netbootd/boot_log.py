@@ -12,6 +12,9 @@ from datetime import datetime, timedelta
 from twisted.logger import Logger, LogLevel
 
 from netbootd.event import (
+    BootMenuOffered,
+    BootOffered,
+    BootUnanswered,
     Event,
     FileMissing,
     ImageOffered,
@@ -45,6 +48,20 @@ OFFERED = "NetBoot: [{identifier}] BSDP OFFER sent pktsize {event.size} image={e
 UNANSWERED = (
     "NetBoot: [{identifier}] not answered {event.address} [{event.interface}]{model}: {event.why}"
 )
+BOOT_OFFERED = (
+    "NetBoot: [{identifier}] {event.client} client, {event.platform}, is to load {event.file}"
+)
+MENU_OFFERED = (
+    "NetBoot: [{identifier}] {event.client} client, {event.platform}, is to show a menu of"
+    " {event.entries} entries"
+)
+MENU_CUT = (
+    "NetBoot: [{identifier}] menu cut to the first {event.entries} entries of {event.applicable}:"
+    " firmware takes no longer one"
+)
+BOOT_UNANSWERED = (
+    "NetBoot: [{identifier}] {event.client} client, {event.platform}, is told nothing: {event.why}"
+)
 STARTED = "{event.service}: {who} reads {event.name} ({event.size} bytes)"
 FINISHED = (
     "{event.service}: {who} {outcome} {event.name}"
@@ -65,6 +82,9 @@ _STAGES: dict[type[Event], tuple[LogLevel, str]] = {
     SelectionFailed: (LogLevel.warn, FAILED),
     ImageOffered: (LogLevel.info, OFFERED),
     RequestUnanswered: (LogLevel.warn, UNANSWERED),
+    BootOffered: (LogLevel.info, BOOT_OFFERED),
+    BootMenuOffered: (LogLevel.info, MENU_OFFERED),
+    BootUnanswered: (LogLevel.info, BOOT_UNANSWERED),
     TransferStarted: (LogLevel.debug, STARTED),
     FileMissing: (LogLevel.debug, MISSING),
 }
@@ -145,5 +165,7 @@ def boot_log(log: Logger) -> Callable[[Event], None]:
         log.emit(level, line, event=event, identifier=name, who=_who(event), model=_model(event))
         if isinstance(event, ImagesListed) and event.images < event.applicable:
             log.emit(LogLevel.warn, TRUNCATED, event=event, identifier=name)
+        if isinstance(event, BootMenuOffered) and event.entries < event.applicable:
+            log.emit(LogLevel.warn, MENU_CUT, event=event, identifier=name)
 
     return write

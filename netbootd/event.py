@@ -90,6 +90,43 @@ class RequestUnanswered(BsdpEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PxeEvent(Event):
+    """An event of a PC or virtual machine that boots from the network."""
+
+    client: str
+    """How it loads: `PXE`, `HTTP boot` or `iPXE`."""
+    platform: str
+    """What it is, such as `uefi-x86-64`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootOffered(PxeEvent):
+    """It was told what to load."""
+
+    file: str
+    """The name of a file that TFTP serves, or a URL."""
+    entry: str
+    """Title of the boot entry that this starts; empty for a loader or a menu."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootMenuOffered(PxeEvent):
+    """Its firmware was given a menu to show."""
+
+    entries: int
+    """Entries in the menu that was sent."""
+    applicable: int
+    """Entries that this machine may boot; more where the menu could not hold them all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootUnanswered(PxeEvent):
+    """It was told nothing on purpose; `why` tells the admin."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TransferStarted(Event):
     """A file began to flow."""
 

@@ -24,6 +24,7 @@ from netbootd.event import (
     FileMissing,
     ImageSelected,
     ImagesListed,
+    PxeEvent,
     TransferFinished,
     TransferProgressed,
     TransferStarted,
@@ -219,6 +220,8 @@ class Timeline:
                 machine.system_id = event.system_id
                 machine.image = event.image
                 machine.root_image_bytes = 0
+            case PxeEvent():
+                machine.architecture = event.platform
             case _:
                 pass
 
