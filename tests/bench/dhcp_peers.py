@@ -98,16 +98,17 @@ class DhcpPeer(ABC):
     def load(
         self,
         mode: str,
+        client: str = "host",
         *,
         seconds: float,
         window: int = 1,
         rate: float = 0,
         seed: int | None = None,
     ) -> Load:
-        """Load the running server; `mode` is `offer` or `dora`."""
+        """Load the running server; `mode` is `offer` or `dora`, `client` is `host` or `bare`."""
         seed = next(self._seeds) % 255 + 1 if seed is None else seed
-        command = [self.bench.compiled("dora_load"), SERVER, RELAY, mode, str(seconds)]
-        command += [str(window), str(rate), str(seed)]
+        command = [self.bench.compiled("dora_load"), SERVER, RELAY, mode, client]
+        command += [str(seconds), str(window), str(rate), str(seed)]
         printed = self.bench.load(command, prefix=self._at(self.link.relay)).split()
         microseconds = [int(number) / 1e3 for number in printed[4:]]
         return Load(

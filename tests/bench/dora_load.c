@@ -1,13 +1,15 @@
 /* Load for a DHCP server: many clients behind one relay, each of them seen once.
  *
- *   dora_load SERVER RELAY MODE SECONDS WINDOW RATE SEED
+ *   dora_load SERVER RELAY MODE CLIENT SECONDS WINDOW RATE SEED
  *
  * The program is the relay: it owns the address RELAY, listens there on port 67 and puts RELAY into
  * giaddr, so that every server answers by plain unicast, whatever it thinks of link layers. Each
- * client has a MAC of its own, a client identifier and a host name made of it.
+ * client has a MAC of its own.
  *
- *   MODE offer   DISCOVER, OFFER
- *   MODE dora    DISCOVER, OFFER, REQUEST, ACK
+ *   MODE offer    DISCOVER, OFFER
+ *   MODE dora     DISCOVER, OFFER, REQUEST, ACK
+ *   CLIENT host   sends a client identifier, a host name and its largest message, as systems do
+ *   CLIENT bare   sends none of them, as firmware and perfdhcp do
  *
  * RATE 0 is a closed loop: WINDOW exchanges under way, the next begins when one ends. RATE above 0
  * is an open loop: that many exchanges begin in a second, whatever became of the others; the time
@@ -60,7 +62,7 @@ static struct mmsghdr tx[BATCH], rx[BATCH];
 static struct iovec txv[BATCH], rxv[BATCH];
 static int sock, queued;
 static uint32_t relay, seed, begun, ended, lost, refused, under_way, oldest, samples;
-static int with_request;
+static int with_request, is_host;
 
 static double now(void) {
     struct timespec t;
@@ -109,14 +111,16 @@ static void send_message(uint32_t xid, uint8_t type, const unsigned char *server
     memcpy(identifier + 1, data + 28, 6);
     memcpy(data + 236, (unsigned char[]){99, 130, 83, 99}, 4);
     at = option(at, 53, &type, 1);
-    at = option(at, 61, identifier, sizeof identifier);
+    if (is_host) at = option(at, 61, identifier, sizeof identifier);
     if (type == REQUEST) {
         at = option(at, 50, &clients[xid].offered, 4);
         at = option(at, 54, server_identifier, 4);
     }
-    snprintf(name, sizeof name, "client-%07x", xid);
-    at = option(at, 12, name, (uint8_t)strlen(name));
-    at = option(at, 57, (unsigned char[]){0x05, 0xdc}, 2);
+    if (is_host) {
+        snprintf(name, sizeof name, "client-%07x", xid);
+        at = option(at, 12, name, (uint8_t)strlen(name));
+        at = option(at, 57, (unsigned char[]){0x05, 0xdc}, 2);
+    }
     at = option(at, 55, (unsigned char[]){1, 28, 3, 121, 15, 6, 12, 42}, 8);
     *at++ = 255;
     size_t length = (size_t)(at - data) < 300 ? 300 : (size_t)(at - data);
@@ -214,17 +218,18 @@ static void print_percentiles(uint32_t *values) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 8) {
-        fprintf(stderr, "usage: dora_load SERVER RELAY offer|dora SECONDS WINDOW RATE SEED\n");
+    if (argc != 9) {
+        fprintf(stderr, "usage: dora_load SERVER RELAY offer|dora host|bare SECONDS WINDOW RATE SEED\n");
         return 2;
     }
     struct sockaddr_in local = {.sin_family = AF_INET, .sin_port = htons(67)}, server = local;
     if (!inet_aton(argv[1], &server.sin_addr) || !inet_aton(argv[2], &local.sin_addr)) return 2;
     relay = local.sin_addr.s_addr;
     with_request = strcmp(argv[3], "dora") == 0;
-    double seconds = atof(argv[4]), rate = atof(argv[6]);
-    uint32_t window = (uint32_t)atoi(argv[5]);
-    seed = (uint32_t)atoi(argv[7]);
+    is_host = strcmp(argv[4], "host") == 0;
+    double seconds = atof(argv[5]), rate = atof(argv[7]);
+    uint32_t window = (uint32_t)atoi(argv[6]);
+    seed = (uint32_t)atoi(argv[8]);
     clients = calloc(CLIENTS, sizeof *clients); /* the kernel gives pages only when touched */
     took = calloc(CLIENTS, sizeof *took);
     took_ack = calloc(CLIENTS, sizeof *took_ack);
