@@ -18,7 +18,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
@@ -97,6 +97,13 @@ class Database:
         """All rows of a query. Raises StoreError."""
         try:
             return self._open.execute(statement, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise self._sqlite_error(error) from error
+
+    def each_thd(self, statement: Statement, parameters: Parameters) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query one by one, for tables too large to hold twice. Raises StoreError."""
+        try:
+            yield from self._open.execute(statement, parameters)
         except sqlite3.Error as error:
             raise self._sqlite_error(error) from error
 

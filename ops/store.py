@@ -15,7 +15,7 @@ the first of a hundred leases would have a commit of its own, and each would wak
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -92,6 +92,10 @@ class Store:
     def read_thd(self, statement: Statement, **parameters: Any) -> list[tuple[Any, ...]]:
         """All rows of a query. Blocks, so only before the daemon serves. Raises StoreError."""
         return self._database.read_thd(statement, parameters)
+
+    def each_thd(self, statement: Statement, **parameters: Any) -> Iterator[tuple[Any, ...]]:
+        """The same, row by row, for tables too large to hold twice."""
+        return self._database.each_thd(statement, parameters)
 
     def write(self, statement: Statement, **parameters: int | str | bytes | None) -> Deferred[None]:
         """Fires when the write is on disk; fails with a StoreError if it is not.

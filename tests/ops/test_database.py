@@ -44,6 +44,20 @@ def test_a_new_database_is_private_durable_and_remembers(path: Path) -> None:
     database.close_thd()
 
 
+def test_rows_come_one_by_one_where_there_are_many(path: Path) -> None:
+    """A query can be read without holding all of its rows; a failure is a StoreError."""
+    database = opened(path)
+    write(database, ("a", 1), ("b", 2))
+
+    rows = database.each_thd(ALL, {})
+
+    assert next(rows) == ("a", 1)
+    assert list(rows) == [("b", 2)]
+    with pytest.raises(StoreError, match="no such table"):
+        list(database.each_thd("SELECT * FROM absent", {}))
+    database.close_thd()
+
+
 def test_a_write_that_breaks_a_constraint_fails_alone(path: Path) -> None:
     """In a shared transaction, the writes before and after a refused one are committed."""
     database = opened(path)
