@@ -33,8 +33,9 @@ from protocols.dhcp.registry import (
     TFTP_SERVER_NAME,
     VENDOR_SPECIFIC,
 )
+from protocols.errors import DecodeError
 from protocols.pxe.architecture import Architecture
-from protocols.pxe.client import HTTP_CLASS, PXE_CLASS, ClientKind, PxeClient
+from protocols.pxe.client import HTTP_CLASS, PXE_CLASS, ClientKind, PxeClient, client_from
 from protocols.pxe.menu import encode_choice, encode_menu
 from protocols.pxe.registry import IPXE_ENCAPSULATED, NO_PROXY_DHCP, encode_sub_options
 from protocols.pxe.value import MenuPrompt
@@ -99,6 +100,22 @@ class PxeAnswers:
         # port 4011 for it (captures `bios-ipxe-proxymenu`, `ovmf-pxe4-proxymenu`).
         shows_menu = client.architecture == Architecture.X86_BIOS
         return self._answer(client, server, boot, message, shows_menu=shows_menu)
+
+    def at(self, server: IPv4Address) -> Callable[[DhcpMessage, str | None], BootParameters | None]:
+        """`parameters` for a DHCP server that is `server` to its clients: given a message and the
+        name of the entry that the configuration wants, if any. None for who does not boot from the
+        network, and for who garbles what a boot client says: a lease it may have all the same."""
+
+        def answer(message: DhcpMessage, boot: str | None) -> BootParameters | None:
+            try:
+                client = client_from(message)
+            except DecodeError:
+                return None
+            if client is None:
+                return None
+            return self.parameters(client, server=server, boot=boot, message=message)
+
+        return answer
 
     def boot_server_parameters(
         self, client: PxeClient, *, server: IPv4Address, message: DhcpMessage
