@@ -78,7 +78,7 @@ def _address(entry: Any) -> IPv4Interface:
 def _hardware_address(entries: Iterable[Any]) -> bytes | None:
     """That of psutil's entries, if it is Ethernet's. Loopback says `00:00:00:00:00:00`."""
     for entry in entries:
-        if entry.family is psutil.AF_LINK:
+        if entry.family == psutil.AF_LINK:
             packed = bytes.fromhex(re.sub("[:-]", "", entry.address or ""))
             return packed if len(packed) == 6 and any(packed) else None
     return None

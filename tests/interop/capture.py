@@ -85,13 +85,13 @@ class Capture:
     def packets(self, filter: str) -> list[Packet]:
         """The dissection of the frames that pass a display filter; ends the capture."""
         self.stop()
-        pdml = _tshark(self.file, "-T", "pdml", "-Y", f"({filter}) && udp.port != {DISCARD}")
+        pdml = _tshark(self.file, "-T", "pdml", "-Y", f"({filter}) && !(udp.port == {DISCARD})")
         return [_packet(element) for element in ElementTree.fromstring(pdml).iter("packet")]
 
     def count(self, filter: str) -> int:
         """How many frames pass a display filter; ends the capture."""
         self.stop()
-        text = _tshark(self.file, "-Y", f"({filter}) && udp.port != {DISCARD}")
+        text = _tshark(self.file, "-Y", f"({filter}) && !(udp.port == {DISCARD})")
         return len(text.splitlines())
 
     def complaints(self) -> str:

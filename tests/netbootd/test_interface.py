@@ -124,7 +124,7 @@ def test_hardware_address(
     table: dict[str, list[SimpleNamespace]], said: str | None, expected: str | None
 ) -> None:
     """An interface of the Ethernet kind has a hardware address of six bytes."""
-    table["en0"] = [ipv4("10.0.0.1"), SimpleNamespace(family=psutil.AF_LINK, address=said)]
+    table["en0"] = [ipv4("10.0.0.1"), SimpleNamespace(family=int(psutil.AF_LINK), address=said)]
 
     (only,) = read_interfaces()
 
