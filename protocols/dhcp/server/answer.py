@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from protocols.dhcp.message import RELAY_AGENT_INFORMATION
-from protocols.dhcp.option import RawOption
-from protocols.dhcp.registry import CLIENT_IDENTIFIER, SUBNET_SELECTION
 from protocols.dhcp.server.case import Case
-from protocols.dhcp.server.plan import INFINITE, Subnet
-from protocols.dhcp.server.question import Question
-from protocols.dhcp.server.reply import BOOTP_ROOM, Terms, size_of
+from protocols.dhcp.server.plan import INFINITE, LeaseTimes, Pool, Subnet
+from protocols.dhcp.server.reply import BOOTP_ROOM, Terms
 from protocols.dhcp.value import MessageType
 
 
@@ -25,51 +21,46 @@ class Answer(NamedTuple):
 
 def leasing(case: Case, kind: MessageType | None, address: int) -> Answer:
     """An OFFER, an ACK or, without a kind, a BOOTP reply that gives `address`."""
-    subnet = case.segment.subnet_of(address) or case.subnet
-    seconds = INFINITE if kind is None else case.times.granted(case.question.lease_time)
-    terms = _terms(case, kind, subnet, seconds)._replace(pool=subnet.pool_of(address))
+    subnet = case.subnet
+    if not subnet.first <= address <= subnet.last:
+        subnet = case.segment.subnet_of(address) or subnet
+    times = case.times
+    seconds = INFINITE if kind is None else times.granted(case.question.lease_time)
+    terms = _terms(case, kind, seconds, times, subnet, subnet.pool_of(address))
     return Answer(terms, address, kind is not MessageType.OFFER)
 
 
 def informing(case: Case) -> Answer:
     """The ACK to an INFORM: options, neither address nor times (RFC 2131 §4.3.5)."""
-    return Answer(_terms(case, MessageType.ACK, case.subnet, None))
+    return Answer(_terms(case, MessageType.ACK, None, case.times, case.subnet, None))
 
 
 def refusal(case: Case, error: str) -> Answer:
     """A NAK: no options but those that say so, and why (RFC 2131 §4.3.1, table 3)."""
-    terms = _terms(case, MessageType.NAK, case.subnet, None)
+    terms = _terms(case, MessageType.NAK, None, case.times, case.subnet, None)
     return Answer(terms._replace(error=error, boot=None), 0, False)
 
 
-def echoed(question: Question) -> tuple[RawOption, ...]:
-    """The options that come back as they were sent, option 82 aside, which comes behind them:
-    subnet selection (RFC 3011 §2), client identifier (RFC 6842 §3)."""
-    options: tuple[RawOption, ...] = ()
-    if question.subnet_selection is not None:
-        options = (RawOption(SUBNET_SELECTION.code, question.subnet_selection),)
-    if question.client_id:
-        options = (*options, RawOption(CLIENT_IDENTIFIER.code, question.client_id))
-    return options
-
-
-def _terms(case: Case, kind: MessageType | None, subnet: Subnet, seconds: int | None) -> Terms:
+def _terms(
+    case: Case,
+    kind: MessageType | None,
+    seconds: int | None,
+    times: LeaseTimes,
+    subnet: Subnet,
+    pool: Pool | None,
+) -> Terms:
     question = case.question
-    room = BOOTP_ROOM if kind is None else question.room
-    if question.relay or question.client_id or question.subnet_selection:
-        room -= size_of(echoed(question))
-        room -= size_of(RawOption(RELAY_AGENT_INFORMATION, data) for data in question.relay)
     return Terms(
         kind,
         case.server,
         seconds,
-        case.times,
+        times,
         subnet,
-        None,
+        pool,
         case.host,
         case.classes,
         question.wanted,
-        room,
+        (BOOTP_ROOM if kind is None else question.room) - question.echo_size,
         question.auto_configure,
         case.boot,
     )

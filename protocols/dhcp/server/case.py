@@ -85,7 +85,7 @@ def find_host(plan: Plan, question: Question, hardware: bytes, segment: Segment)
         *plan.by_client_id.get(question.client_id, ()),
         *plan.by_hardware.get(hardware, ()),
     )
-    if question.relay:
+    if question.is_relayed:
         circuit_id, remote_id = question.circuit_id, question.remote_id
         for port in ((circuit_id, remote_id), (circuit_id, None), (None, remote_id)):
             found += plan.by_port.get(port, ())

@@ -22,9 +22,9 @@ from ipaddress import IPv4Address
 from typing import Any, Final, TypeVar
 
 from protocols.dhcp.boot import BootParameters
-from protocols.dhcp.message import BOOTREQUEST, NO_ADDRESS, DhcpMessage
+from protocols.dhcp.message import BOOTREQUEST, NO_ADDRESS, RELAY_AGENT_INFORMATION, DhcpMessage
 from protocols.dhcp.reply import reply_to
-from protocols.dhcp.server.answer import Answer, echoed, informing, leasing, refusal
+from protocols.dhcp.server.answer import Answer, informing, leasing, refusal
 from protocols.dhcp.server.case import BootAnswer, Case, Link, place, reserved_address, subnet_of
 from protocols.dhcp.server.lease import LAST_END, Lease, LeaseState, LeaseTable
 from protocols.dhcp.server.outcome import (
@@ -343,7 +343,10 @@ def _message(plan: Plan, request: DhcpMessage, case: Case, answer: Answer) -> Dh
     boot = answer.terms.boot or NOTHING_TO_BOOT
     return reply_to(
         request,
-        (*option_list(plan, answer.terms), *echoed(case.question)),
+        (
+            *option_list(plan, answer.terms),
+            *(each for each in case.question.echo if each.code != RELAY_AGENT_INFORMATION),
+        ),
         ciaddr=request.ciaddr if answer.echoes_ciaddr else NO_ADDRESS,
         yiaddr=IPv4Address(answer.address),
         siaddr=boot.next_server,

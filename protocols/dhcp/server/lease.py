@@ -27,8 +27,8 @@ from protocols.dhcp.server.plan import INFINITE, ClientClass, Plan, Segment, Sub
 from protocols.dhcp.server.pool import FreeAddresses
 
 MAX_OFFERS: Final = 16_384
-"""Offers held at a time: 16,384 times 0.5 KiB are 8 MiB, however many hardware addresses are forged.
-Past it the oldest offer is forgotten, as a server may (RFC 2131 §3.1)."""
+"""Offers held at a time: 16,384 times 0.5 KiB are 8 MiB, however many hardware addresses somebody
+forges. Past it the oldest offer is forgotten, as a server may (RFC 2131 §3.1)."""
 
 LAST_END: Final = INFINITE - 1
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from protocols.dhcp.message import OPTIONS_OFFSET, DhcpMessage
-from protocols.dhcp.option import END, PAD, RawOption
+from protocols.dhcp.message import OPTIONS_OFFSET, OVERLOAD, DhcpMessage
+from protocols.dhcp.option import END, RawOption, write_options
 from protocols.dhcp.registry import USER_CLASS
 from protocols.errors import DecodeError
 
@@ -25,10 +25,9 @@ MOST_MESSAGE: Final = 1500
 HOST_NAME_LIMIT: Final = 255
 """Bytes of option 12 that are remembered: what one instance carries, and DNS allows."""
 
-_ADDRESS_SIZE: Final = 4
+_SUBNET_SELECTION, _CLIENT_ID, _RELAY = 118, 61, 82
 _CIRCUIT_ID, _REMOTE_ID, _LINK_SELECTION, _SERVER_OVERRIDE = 1, 2, 5, 11
-_BOOT_MARKS: Final = frozenset({60, 77, 93, 175})
-"""Options by which network boot clients show: class, user class, architecture, iPXE's own."""
+_BOOT_CLASSES: Final = (b"PXEClient", b"HTTPClient")
 
 
 class Question(NamedTuple):
@@ -51,62 +50,75 @@ class Question(NamedTuple):
     vendor_class: bytes
     user_classes: tuple[bytes, ...]
     architectures: tuple[int, ...]
-    relay: tuple[bytes, ...]
-    """Instances of option 82, to be sent back as they came."""
+    is_relayed: bool
+    """Whether option 82 was sent."""
     circuit_id: bytes | None
     remote_id: bytes | None
     subnet: int | None
     """Any address of the subnet that was selected by option 82.5 (RFC 3527) or 118 (RFC 3011)."""
     server_override: int | None
     """What the relay wants to be told as server identifier (RFC 5107)."""
-    subnet_selection: bytes | None
-    """Option 118, to be sent back."""
     auto_configure: bool
     """Whether option 116 was sent (RFC 2563)."""
     may_boot: bool
-    """Whether it may be a network boot client."""
+    """Whether it calls itself a network boot client (option 60)."""
+    echo: tuple[RawOption, ...]
+    """What comes back as it was sent, in this order: subnet selection (RFC 3011 §2), client
+    identifier (RFC 6842 §3), what a relay added (RFC 3046 §2.2)."""
+    echo_size: int
+    """The bytes that takes."""
 
 
 def question_of(message: DhcpMessage) -> Question:
     """What `message` asks. Raises DecodeError."""
-    codes = {code for code, _ in message.options}
-    if 52 in codes:
-        codes = {code for code in range(1, END) if message.instances(code)}
-    codes.discard(PAD)
-    return ask(RawOption(code, data) for code in codes for data in message.instances(code))
+    options = message.options
+    if any(code == OVERLOAD for code, _ in options):
+        options = tuple(
+            RawOption(code, data) for code in range(1, END) for data in message.instances(code)
+        )
+    return ask(options)
 
 
 def ask(options: Iterable[RawOption]) -> Question:
     """The question in `options`. Instances of one code are joined in their order (RFC 3396)."""
     found: dict[int, bytes] = {}
-    relay: tuple[bytes, ...] = ()
-    for code, data in options:
-        if code == 82:
-            relay = (*relay, data)
+    relay: tuple[RawOption, ...] = ()
+    for option in options:
+        code, data = option
+        if code == _RELAY:
+            relay = (*relay, option)
         found[code] = found[code] + data if code in found else data
     get = found.get
-    circuit_id, remote_id, link, override = _relayed(get(82))
-    selection = get(118)
+    client_id, vendor_class, selection = get(_CLIENT_ID, b""), get(60, b""), get(_SUBNET_SELECTION)
+    circuit_id = remote_id = link = override = None
+    if relay:
+        circuit_id, remote_id, link, override = _relayed(found[_RELAY])
+    echo = relay
+    if client_id:
+        echo = (RawOption(_CLIENT_ID, client_id), *echo)
+    if selection is not None:
+        echo = (RawOption(_SUBNET_SELECTION, selection), *echo)
     return Question(
         _message_type(get(53)),
-        get(61, b""),
+        client_id,
         _address(get(50), 50),
         _address(get(54), 54),
         _number(get(51), 4),
         get(55, b""),
         _room(get(57)),
-        get(12, b"")[:HOST_NAME_LIMIT].rstrip(b"\0").decode("utf-8", "replace"),
-        get(60, b""),
+        _text(get(12)),
+        vendor_class,
         _user_classes(get(77)),
         _architectures(get(93, b"")),
-        relay,
+        bool(relay),
         circuit_id,
         remote_id,
         _number(selection, 4) if link is None else link,
         override,
-        selection,
         116 in found,
-        not _BOOT_MARKS.isdisjoint(found),
+        vendor_class.startswith(_BOOT_CLASSES),
+        echo,
+        len(write_options(echo)),
     )
 
 
@@ -121,7 +133,7 @@ def _message_type(data: bytes | None) -> int | None:
 def _address(data: bytes | None, code: int) -> int | None:
     if data is None:
         return None
-    if len(data) != _ADDRESS_SIZE:
+    if len(data) != 4:
         raise DecodeError(f"option {code}", OPTIONS_OFFSET, f"is {len(data)} bytes long, not 4")
     return int.from_bytes(data, "big") or None
 
@@ -135,6 +147,10 @@ def _room(data: bytes | None) -> int:
     return max(LEAST_MESSAGE, min(size, MOST_MESSAGE)) - IP_AND_UDP
 
 
+def _text(data: bytes | None) -> str:
+    return data[:HOST_NAME_LIMIT].rstrip(b"\0").decode("utf-8", "replace") if data else ""
+
+
 def _user_classes(data: bytes | None) -> tuple[bytes, ...]:
     """The classes, and the text as a whole: iPXE sends it without a frame."""
     if not data:
@@ -146,13 +162,11 @@ def _user_classes(data: bytes | None) -> tuple[bytes, ...]:
 
 
 def _architectures(data: bytes) -> tuple[int, ...]:
-    return tuple(int.from_bytes(data[at : at + 2], "big") for at in range(0, len(data) - 1, 2))
+    return tuple([int.from_bytes(data[at : at + 2], "big") for at in range(0, len(data) - 1, 2)])
 
 
-def _relayed(data: bytes | None) -> tuple[bytes | None, bytes | None, int | None, int | None]:
+def _relayed(data: bytes) -> tuple[bytes | None, bytes | None, int | None, int | None]:
     """The sub-options of option 82 that we look at; a malformed rest says nothing."""
-    if data is None:
-        return None, None, None, None
     found: dict[int, bytes] = {}
     at, stop = 0, len(data)
     while at + 2 <= stop and (end := at + 2 + data[at + 1]) <= stop:
