@@ -166,6 +166,9 @@ def _value(raw: Any, hint: Any, path: str) -> Any:
 
 def _alternative(raw: Any, hint: Any, path: str) -> Any:
     for candidate in get_args(hint):
+        if isinstance(raw, dict) and isinstance(candidate, type) and issubclass(candidate, Struct):
+            return _struct(raw, candidate, path)  # so that an error names the key in the table
+    for candidate in get_args(hint):
         if candidate is not type(None):  # TOML has no null: absent is the only way to None
             try:
                 return _value(raw, candidate, path)

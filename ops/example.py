@@ -41,41 +41,53 @@ def field_texts(settings: type[Struct]) -> dict[str, str]:
     return texts
 
 
-def _table(value: Struct, settings: type[Struct], path: str, off: str) -> list[str]:
-    """The settings of one table, then the tables inside it; `off` is `#` to comment all out."""
+def _table(value: Struct | None, settings: type[Struct], path: str, off: str) -> list[str]:
+    """The settings of one table, then the tables inside it; `off` is `#` to comment all out.
+
+    Without a `value` there is none by default: then the table is one that could be.
+    """
     texts = field_texts(settings)
     keys: list[str] = []
     tables: list[str] = []
     for field in msgspec.structs.fields(settings):
         where = join(path, field.encode_name)
         text = _comment(texts.get(field.name, ""))
-        default = getattr(value, field.name)
+        default = _default(field) if value is None else getattr(value, field.name)
         inner = _struct_in(field.type)
         if inner is None:
-            line = _setting(field.encode_name, default, field.type, off)
+            shown = _example_of(field.type) if value is None else None
+            line = _setting(field.encode_name, default if shown is None else shown, field.type, off)
             keys += [*text, line, ""]
         elif isinstance(default, Struct):
             tables += [*_comment(inner.__doc__ or ""), f"{off}[{where}]", ""]
             tables += _table(default, inner, where, off)
+        elif default == ():
+            tables += [*text, f"#[[{where}]]", "", *_table(None, inner, where, "#")]
         elif isinstance(default, tuple):
             for item in default:
                 tables += [*text, f"{off}[[{where}]]", "", *_table(item, inner, where, off)]
         else:
-            name = join(where, _example_of(field.type))
+            name = join(where, _required_example_of(field.type))
             tables += [*_comment(inner.__doc__ or ""), f"#[{name}]", ""]
             tables += _table(inner(), inner, name, "#")
     return keys + tables
 
 
 def _setting(key: str, value: Any, hint: Any, off: str) -> str:
+    for mark in get_args(hint):
+        if isinstance(mark, Meta) and mark.extra is not None:  # all examples together must be valid
+            return f"# Instead of {mark.extra['instead of']}: {key} = {_literal(_example_of(hint))}"
     if value is None:
-        return f"#{key} = {_literal(_example_of(hint))}"
+        return f"#{key} = {_literal(_required_example_of(hint))}"
     return f"{off}{key} = {_literal(value)}"
 
 
 def _literal(value: Any) -> str:
     if isinstance(value, (tuple, list)):
         return f"[{', '.join(_literal(item) for item in value)}]"
+    if isinstance(value, dict):
+        pairs = ", ".join(f"{join('', key)} = {_literal(item)}" for key, item in value.items())
+        return f"{{ {pairs} }}" if pairs else "{}"
     if isinstance(value, tuple(FORMS)):
         return json.dumps(str(value))
     return json.dumps(value, ensure_ascii=False)  # bool, int and str are written as in JSON
@@ -92,11 +104,25 @@ def _struct_in(hint: Any) -> type[Struct] | None:
     return None
 
 
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    """What the field is where nobody sets it; None where somebody must."""
+    if field.default_factory is not msgspec.NODEFAULT:
+        return field.default_factory()
+    return None if field.required else field.default
+
+
 def _example_of(hint: Any) -> Any:
     for mark in get_args(hint):
         if isinstance(mark, Meta) and mark.examples:
             return mark.examples[0]
-    raise TypeError(f"{hint} has neither a default nor an example")
+    return None
+
+
+def _required_example_of(hint: Any) -> Any:
+    found = _example_of(hint)
+    if found is None:
+        raise TypeError(f"{hint} has neither a default nor an example")
+    return found
 
 
 def _comment(text: str) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, NamedTuple, Self
@@ -93,6 +94,49 @@ class InterfacePattern(str):
         return cls(text)
 
 
+@dataclass(frozen=True, slots=True)
+class AddressRange:
+    """IPv4 addresses from `first` to `last`, both included: `10.0.0.100-10.0.0.199`, or one."""
+
+    first: IPv4Address
+    last: IPv4Address
+
+    form: ClassVar[str] = (
+        'IPv4 addresses such as "10.0.0.100-10.0.0.199", or one such as "10.0.0.9"'
+    )
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        first, _, last = text.partition("-")
+        found = cls(IPv4Address(first.strip()), IPv4Address((last or first).strip()))
+        if found.first > found.last:
+            raise ValueError(text)
+        return found
+
+    def __str__(self) -> str:
+        return f"{self.first}-{self.last}" if self.first != self.last else str(self.first)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkRoute:
+    """A way to a network: `10.9.0.0/16 via 10.0.0.2`."""
+
+    destination: IPv4Network
+    router: IPv4Address
+
+    form: ClassVar[str] = 'a route such as "10.9.0.0/16 via 10.0.0.2"'
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        match text.split():
+            case [destination, "via", router]:
+                return cls(_network(destination), IPv4Address(router))
+        raise ValueError(text)
+
+    def __str__(self) -> str:
+        return f"{self.destination} via {self.router}"
+
+
 def _path(text: str) -> Path:
     if not text or "\0" in text:
         raise ValueError(text)
@@ -115,6 +159,8 @@ FORMS: dict[type, Form] = {
     ByteSize: Form(ByteSize.parse, ByteSize.form),
     MacAddress: Form(MacAddress.parse, MacAddress.form),
     InterfacePattern: Form(InterfacePattern.parse, InterfacePattern.form),
+    AddressRange: Form(AddressRange.parse, AddressRange.form),
+    NetworkRoute: Form(NetworkRoute.parse, NetworkRoute.form),
     IPv4Address: Form(IPv4Address, 'an IPv4 address such as "192.168.1.10"'),
     IPv4Network: Form(_network, 'an IPv4 network such as "192.168.1.0/24"'),
     Path: Form(_path, "a path in quotes"),
