@@ -267,7 +267,7 @@ class DhcpServer:
             and self.leases.is_free_for(case.key, requested, case.now)
         ):
             return requested
-        return self.leases.choose(case.segment, case.subnet, case.classes, case.key, case.now)
+        return self.leases.choose(case.segment, case.subnet, case.classes, case.now)
 
     def _reserved(self, case: Case) -> int | None:
         """The address reserved for this client, if nobody has it: a stranger may, or a client from
