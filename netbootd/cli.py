@@ -17,7 +17,7 @@ from ops.setting import MacAddress
 @click.group("netbootctl", cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def main() -> None:
-    """Check and try out netbootd, which netboots Macs."""
+    """Check and try out netbootd, and move to it."""
 
 
 @main.command()
@@ -65,6 +65,54 @@ def demo(ctx: click.Context) -> None:
             lambda reactor, watcher: demo(reactor, Path(folder), watcher, Random(1)),  # noqa: S311
         )
     ctx.exit(ExitCode.OK if booted else ExitCode.FAILED)
+
+
+@main.group("import")
+def import_() -> None:
+    """Take over from ISC dhcpd, dnsmasq or Kea.
+
+    What cannot be taken over is told on standard error, with its line.
+    """
+
+
+@import_.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--from",
+    "source",
+    type=click.Choice(["dhcpd", "dnsmasq"]),
+    help="What wrote the file. Default: what it looks like.",
+)
+def settings(file: Path, source: str | None) -> None:
+    """Print the subnets and hosts of a dhcpd.conf or dnsmasq.conf as settings of netbootd."""
+    from netbootd.dhcp.importer.command import import_settings
+
+    import_settings(file, source)
+
+
+@import_.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--from",
+    "source",
+    type=click.Choice(["dhcpd", "dnsmasq", "kea"]),
+    help="What wrote the file. Default: what it looks like.",
+)
+@click.option(
+    "--config",
+    "configuration",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Configuration of netbootd, which says where its database is. Default: none.",
+)
+def leases(file: Path, source: str | None, configuration: Path | None) -> None:
+    """Enter the leases of a dhcpd.leases, dnsmasq.leases or kea-leases4.csv into the database.
+
+    netbootd must not run meanwhile. Be who it runs as, or root if it starts as root.
+    """
+    from netbootd.dhcp.importer.command import import_leases
+
+    import_leases(file, source, configuration)
 
 
 @main.group()

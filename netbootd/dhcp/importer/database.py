@@ -1,0 +1,92 @@
+"""Leases of another server, entered into netbootd's database while netbootd does not run.
+
+A running daemon has its leases in memory and would neither see
+nor respect new ones: its lock on the database keeps us out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any, Final
+
+from netbootd.dhcp.importer.found import FoundLease, Remark, State
+from netbootd.statement import LOAD_LEASES, SAVE_LEASE, SCHEMA
+from ops.database import Database
+from protocols.dhcp.server.case import client_key
+
+ETHERNET: Final = 1
+_ENDS: Final = 5
+"""Column of LOAD_LEASES."""
+
+_STATES: Final = {State.BOUND: "bound", State.OVER: "released", State.CONFLICT: "declined"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entered:
+    """What came of it."""
+
+    bound: int
+    """Leases that hold now."""
+    remembered: int
+    """Leases that are over: their clients find their address again, if nobody has it by then."""
+    avoided: int
+    """Addresses of strangers."""
+    remarks: tuple[Remark, ...]
+
+
+def enter_thd(
+    path: Path, leases: Sequence[FoundLease], *, now: int, ignore_client_identifier: bool
+) -> Entered:
+    """Write `leases` into the database at `path`. `now` is in seconds since 1970.
+
+    A lease in the database that ends later is newer, and stays. Raises StoreError.
+    """
+    database = Database(path, SCHEMA)
+    database.open_thd()
+    try:
+        known = {row[0]: row[_ENDS] for row in database.read_thd(LOAD_LEASES, {})}
+        remarks = []
+        rows = []
+        for lease in leases:
+            row = _row(lease, now, ignore_client_identifier)
+            if known.get(row["address"], -1) >= row["ends"]:
+                address = IPv4Address(row["address"])
+                remarks.append(Remark(lease.line, f"{address} has a newer lease here; left out"))
+            else:
+                rows.append(row)
+        failures = database.write_thd([(SAVE_LEASE, row) for row in rows])
+        for failure in filter(None, failures):
+            raise failure
+    finally:
+        database.close_thd()
+    live = [row for row in rows if row["ends"] > now]
+    bound = sum(row["state"] == "bound" for row in live)
+    avoided = sum(row["state"] == "declined" for row in live)
+    return Entered(
+        bound=bound,
+        remembered=len(rows) - bound - avoided,
+        avoided=avoided,
+        remarks=tuple(remarks),
+    )
+
+
+def _row(lease: FoundLease, now: int, ignore_client_identifier: bool) -> dict[str, Any]:
+    hardware, client = lease.hardware or b"", b""
+    if lease.state is not State.CONFLICT:
+        client = client_key(
+            ETHERNET, hardware, lease.client_id or b"", ignore=ignore_client_identifier
+        )
+    return {
+        "address": int(lease.address),
+        "client": client.hex(),
+        "hardware": hardware.hex(":"),
+        "state": _STATES[lease.state],
+        "starts": lease.starts or now,
+        "ends": min(lease.ends, now) if lease.state is State.OVER else lease.ends,
+        "host_name": lease.host_name,
+        "circuit_id": lease.circuit_id.hex(),
+        "remote_id": lease.remote_id.hex(),
+    }
