@@ -46,6 +46,7 @@ class Refusal(Enum):
     NO_BUNDLE = "nothing published has that name"
     DISABLED = "it is disabled"
     NO_FILE = "the bundle holds no such file"
+    NO_ENTRY = "no boot entry of that name is for this machine"
     VANISHED = "the file has gone since the bundle was read"
     CHANGED = "the file has become something else since the bundle was read"
     UNREADABLE = "the file cannot be read"

@@ -6,6 +6,7 @@ that shape. Progress is not logged, nor a size probe or a file that firmware mer
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -15,6 +16,7 @@ from netbootd.event import (
     BootMenuOffered,
     BootOffered,
     BootUnanswered,
+    EntrySelected,
     Event,
     FileMissing,
     ImageOffered,
@@ -62,6 +64,10 @@ MENU_CUT = (
 BOOT_UNANSWERED = (
     "NetBoot: [{identifier}] {event.client} client, {event.platform}, is told nothing: {event.why}"
 )
+ENTRY_SELECTED = (
+    "NetBoot: [{identifier}] selected {event.address} arch={event.platform} entry={event.entry}"
+    " “{event.title}”{stays}"
+)
 STARTED = "{event.service}: {who} reads {event.name} ({event.size} bytes)"
 FINISHED = (
     "{event.service}: {who} {outcome} {event.name}"
@@ -69,8 +75,19 @@ FINISHED = (
 )
 MISSING = "{event.service}: {who} asked for {event.name}: {event.why}"
 
-OPTIONAL_FILES = ("/PlatformSupport.plist", "/com.apple.Boot.plist")
-"""What boot.efi asks for beside the booter and boots without."""
+OPTIONAL_FILES = re.compile(
+    r"""(?:^|/)(?:
+        PlatformSupport\.plist | com\.apple\.Boot\.plist      # boot.efi
+      | revocations\w*\.efi | shim_certificate_\d+\.efi      # shim 15.7
+      | pxelinux\.cfg/[^/]+                                  # PXELINUX: by UUID, MAC and address
+      | grub/[^/]+/(?:command|fs|crypto|terminal)\.lst       # GRUB 2.06
+      | grub\.cfg-[0-9A-Fa-f-]+                              # GRUB: by MAC and address
+      | autoexec\.ipxe                                       # iPXE since 2020
+    )$""",
+    re.VERBOSE,
+)
+"""What firmware and loaders ask for beside what they boot from, and do without: seen in captures,
+the last in iPXE's source (usr/autoboot.c)."""
 MISSED_QUIET = timedelta(minutes=1)
 """How long the same machine's want of the same file is not told again."""
 MAX_MISSED = 100
@@ -85,6 +102,7 @@ _STAGES: dict[type[Event], tuple[LogLevel, str]] = {
     BootOffered: (LogLevel.info, BOOT_OFFERED),
     BootMenuOffered: (LogLevel.info, MENU_OFFERED),
     BootUnanswered: (LogLevel.info, BOOT_UNANSWERED),
+    EntrySelected: (LogLevel.info, ENTRY_SELECTED),
     TransferStarted: (LogLevel.debug, STARTED),
     FileMissing: (LogLevel.debug, MISSING),
 }
@@ -119,6 +137,10 @@ def _model(event: Event) -> str:
     return ""
 
 
+def _stays(event: Event) -> str:
+    return " from now on" if isinstance(event, EntrySelected) and event.stays else ""
+
+
 class Missed:
     """Which of the files that are not there an operator should hear of.
 
@@ -131,7 +153,7 @@ class Missed:
 
     def is_news(self, event: FileMissing) -> bool:
         """Whether `event` is about a file that a boot needs, and was not told lately."""
-        if event.name.replace("\\", "/").endswith(OPTIONAL_FILES):
+        if OPTIONAL_FILES.search(event.name.replace("\\", "/")):
             return False
         key = (event.machine, event.name)
         last = self._told.get(key)
@@ -162,7 +184,8 @@ def boot_log(log: Logger) -> Callable[[Event], None]:
         if isinstance(event, FileMissing) and missed.is_news(event):
             level = LogLevel.warn
         name = identifier(event.machine)
-        log.emit(level, line, event=event, identifier=name, who=_who(event), model=_model(event))
+        more = {"who": _who(event), "model": _model(event), "stays": _stays(event)}
+        log.emit(level, line, event=event, identifier=name, **more)
         if isinstance(event, ImagesListed) and event.images < event.applicable:
             log.emit(LogLevel.warn, TRUNCATED, event=event, identifier=name)
         if isinstance(event, BootMenuOffered) and event.entries < event.applicable:

@@ -106,6 +106,9 @@ class Booter(Protocol):
         configuration), else what was chosen at the machine to stay. None where neither is, or where
         it may not boot that (any more)."""
 
+    def has_loader(self, name: str) -> bool:
+        """Whether the folder of loaders has a file of that name."""
+
     def open_file(self, name: bytes | str, *, peer: str, service: str) -> OpenFile:
         """The published file of that name, open. Raises images.paths.PathRefused."""
 
@@ -142,7 +145,7 @@ class Generator(Protocol):
     """Makes files that lie on no disk, such as the boot menu of one machine."""
 
     def __call__(self, parts: list[str], *, peer: str, service: str) -> OpenFile | None:
-        """The file whose name has these components; None if that is no such file."""
+        """The file whose name has these components; None if there is no such file."""
 
 
 def _nothing_generated(parts: list[str], *, peer: str, service: str) -> OpenFile | None:
@@ -159,7 +162,7 @@ class CatalogBooter:
     def __init__(self, publication: Publication) -> None:
         self.publication = publication
         self.generate: Generator = _nothing_generated
-        """Asked before the catalog."""
+        """Asked for what the catalog does not have."""
         self.choice: Callable[[bytes], str | None] = _nothing_chosen
         """The name of the entry that was chosen at a machine, to stay."""
         self._listeners: list[Callable[[Snapshot], None]] = []
@@ -197,11 +200,17 @@ class CatalogBooter:
             self._askers.popitem(last=False)
         self._askers[asker.mac] = asker
 
+    def has_loader(self, name: str) -> bool:
+        return self.snapshot.loaders is not None and name in self.snapshot.loaders.files
+
     def open_file(self, name: bytes | str, *, peer: str, service: str) -> OpenFile:
-        generated = self.generate(name_parts(name), peer=peer, service=service)
-        if generated is not None:
+        try:
+            file = resolve(self.snapshot, name)
+        except PathRefused:
+            generated = self.generate(name_parts(name), peer=peer, service=service)
+            if generated is None:
+                raise
             return generated
-        file = resolve(self.snapshot, name)
         try:
             return open_file(file)
         except PathRefused as refused:

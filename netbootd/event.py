@@ -127,6 +127,19 @@ class BootUnanswered(PxeEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EntrySelected(Event):
+    """A PC asked for the script that boots an entry: from its menu, or since it is set to."""
+
+    service: str
+    platform: str
+    entry: str
+    """The entry's name: its folder."""
+    title: str
+    stays: bool
+    """Whether it was chosen to be booted without asking from now on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TransferStarted(Event):
     """A file began to flow."""
 

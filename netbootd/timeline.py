@@ -20,6 +20,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from netbootd.event import (
+    EntrySelected,
     Event,
     FileMissing,
     ImageSelected,
@@ -29,7 +30,7 @@ from netbootd.event import (
     TransferProgressed,
     TransferStarted,
 )
-from netbootd.transfer import Transfer
+from netbootd.transfer import Outcome, Transfer
 
 MAX_MACHINES = 4096
 """Machines remembered; the one unseen for longest goes. 3,000 Macs and their mistakes fit; at 64
@@ -154,6 +155,8 @@ class Timeline:
         machine = self._seen(event)
         if isinstance(event, TransferProgressed):
             self._replace_progress(machine, event)
+        elif isinstance(event, TransferFinished) and event.outcome is Outcome.PROBE:
+            self._leave_out(machine, event)
         else:
             machine.events.append(event)
         self._learn(machine, event)
@@ -210,6 +213,14 @@ class Timeline:
         machine.events.append(event)
 
     @staticmethod
+    def _leave_out(machine: Machine, probe: TransferFinished) -> None:
+        """A question for the size is no transfer: the one that follows is all of the story."""
+        for past in reversed(machine.events):
+            if isinstance(past, TransferStarted) and past.name == probe.name:
+                machine.events.remove(past)
+                return
+
+    @staticmethod
     def _learn(machine: Machine, event: Event) -> None:
         match event:
             case ImagesListed():
@@ -222,6 +233,10 @@ class Timeline:
                 machine.root_image_bytes = 0
             case PxeEvent():
                 machine.architecture = event.platform
+            case EntrySelected():
+                machine.architecture = event.platform
+                machine.image = event.title
+                machine.root_image_bytes = 0
             case _:
                 pass
 
