@@ -22,7 +22,6 @@ from protocols.pxe.registry import (
     BOOT_MENU,
     BOOT_SERVERS,
     DISCOVERY_CONTROL,
-    LISTED_SERVERS_ONLY,
     MENU_PROMPT,
     NO_BROADCAST,
     NO_MULTICAST,
@@ -80,7 +79,7 @@ def encode_menu(
         raise EncodeError("a menu without entries")
     data = encode_sub_options(
         [
-            DISCOVERY_CONTROL.of(NO_BROADCAST | NO_MULTICAST | LISTED_SERVERS_ONLY),
+            DISCOVERY_CONTROL.of(NO_BROADCAST | NO_MULTICAST),
             BOOT_SERVERS.of(
                 tuple(BootServer(type=entry.type, addresses=(server,)) for entry in shown)
             ),

@@ -35,10 +35,9 @@ BOOT_ITEM: Final = OptionType(71, "boot item", formats.BOOT_ITEM, _PXE)
 
 NO_BROADCAST: Final = 0x01
 NO_MULTICAST: Final = 0x02
-LISTED_SERVERS_ONLY: Final = 0x04
 USE_BOOT_FILE: Final = 0x08
 """Bits of the discovery control. The last: load the boot file that this message names; neither ask
-another server nor show a menu."""
+another server nor show a menu. (Bit 2 means that servers not listed may not answer.)"""
 
 PXE_SUB_OPTIONS: Final = {
     kind.code: kind
