@@ -60,7 +60,7 @@ def _terms(
         case.host,
         case.classes,
         question.wanted,
-        (BOOTP_ROOM if kind is None else question.room) - question.echo_size,
+        (BOOTP_ROOM if kind is None else question.room) - len(question.echo_bytes),
         question.auto_configure,
         case.boot,
     )

@@ -65,8 +65,8 @@ class Question(NamedTuple):
     echo: tuple[RawOption, ...]
     """What comes back as it was sent, in this order: subnet selection (RFC 3011 §2), client
     identifier (RFC 6842 §3), what a relay added (RFC 3046 §2.2)."""
-    echo_size: int
-    """The bytes that takes."""
+    echo_bytes: bytes
+    """That, as it is written."""
 
 
 def question_of(message: DhcpMessage) -> Question:
@@ -118,7 +118,7 @@ def ask(options: Iterable[RawOption]) -> Question:
         116 in found,
         vendor_class.startswith(_BOOT_CLASSES),
         echo,
-        len(write_options(echo)),
+        write_options(echo),
     )
 
 
