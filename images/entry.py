@@ -30,6 +30,8 @@ from images.tree import Tree, survey_thd, unreadable
 MAX_FOLDER_BYTES = 150
 """Of an entry's folder name, which is kept with the choice of a machine, share point and all."""
 
+_MENU = "boot"
+"""`ipxe/<mac>/boot.ipxe` is the menu of a machine, next to `ipxe/<mac>/<folder>.ipxe`."""
 _COPY_AGAIN = "copy the file again"
 
 
@@ -135,6 +137,8 @@ def _require_plain_name(tree: Tree) -> None:
     problem = objection(name)
     if problem is None and len(name.encode()) > MAX_FOLDER_BYTES:
         problem = f"is longer than {MAX_FOLDER_BYTES} bytes"
+    if name == _MENU:
+        problem = "is what iPXE calls its menu"
     if problem is not None:
         raise BundleError(tree.path, f"its name {problem}", "rename the folder")
 

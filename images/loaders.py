@@ -29,6 +29,9 @@ class Loaders:
     """Every published name to the size in bytes at the time of reading."""
     efi_files: frozenset[str]
     """Names of all files that are EFI programs."""
+    warnings: tuple[str, ...] = ()
+    """Symbolic links that lead out of the folder. They are not published; the rest is, since the
+    folders in which distributions keep loaders have such links."""
 
     def __repr__(self) -> str:
         return f"<Loaders {self.path}>"
@@ -36,7 +39,7 @@ class Loaders:
 
 def loaders_from_thd(tree: Tree) -> Loaders:
     """Read the folder that `tree` is a survey of; raises `BundleError`."""
-    if tree.problem is not None:
+    if tree.problem is not None and tree.problem not in tree.bad_links:
         raise tree.problem
     directory = Path(os.path.realpath(tree.path))
     programs = read_programs_thd(tree, directory)
@@ -46,4 +49,5 @@ def loaders_from_thd(tree: Tree) -> Loaders:
         files=tree.files,
         sizes={name: tree.regular[real].size for name, real in tree.files.items()},
         efi_files=frozenset(name for name, head in programs.items() if head.efi is not None),
+        warnings=tuple(map(str, tree.bad_links)),
     )

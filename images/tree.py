@@ -48,6 +48,8 @@ class Tree:
     regular: Mapping[str, Entry]
     """The real files."""
     problem: BundleError | None
+    bad_links: tuple[BundleError, ...] = ()
+    """What is wrong with each symbolic link that cannot be published; `problem` may be one."""
 
     def entry(self, name: str) -> Entry | None:
         """The real file that is published as `name`."""
@@ -77,13 +79,19 @@ def survey_thd(path: Path, before: Tree | None = None) -> Tree:
         if stat.S_ISREG(entry.mode) and _publishable(entry.relative)
     }
     files = {relative: relative for relative in regular}
+    bad_links: list[BundleError] = []
     try:
-        files |= _links(path, entries, regular)
-    except BundleError as error:
-        problem = problem or error
+        files |= _links(path, entries, regular, bad_links)
     except OSError as error:
         problem = unreadable(path, error)
-    return Tree(path=path, stamp=stamp, files=files, regular=regular, problem=problem)
+    return Tree(
+        path=path,
+        stamp=stamp,
+        files=files,
+        regular=regular,
+        problem=problem or next(iter(bad_links), None),
+        bad_links=tuple(bad_links),
+    )
 
 
 def unreadable(path: Path, error: OSError) -> BundleError:
@@ -110,7 +118,7 @@ def _walk(root: str, below: str, depth: int, entries: list[Entry]) -> None:
             raise BundleError(
                 Path(root),
                 f"holds more than {MAX_ENTRIES} files",
-                "keep only what machines boot from in an .nbi folder",
+                "keep only what machines boot from in it",
             )
         relative = f"{below}/{entry.name}" if below else entry.name
         at = entry.stat(follow_symlinks=False)
@@ -127,14 +135,23 @@ def _walk(root: str, below: str, depth: int, entries: list[Entry]) -> None:
             _walk(root, relative, depth + 1, entries)
 
 
-def _links(root: Path, entries: Iterable[Entry], regular: Mapping[str, Entry]) -> dict[str, str]:
-    """The symbolic links that may be published, each with the real file that it stands for."""
+def _links(
+    root: Path, entries: Iterable[Entry], regular: Mapping[str, Entry], bad: list[BundleError]
+) -> dict[str, str]:
+    """The symbolic links that may be published, each with the real file that it stands for; what is
+    wrong with the others is added to `bad`."""
     links = {
         entry.relative: os.readlink(root / entry.relative).replace(os.sep, "/")
         for entry in entries
         if stat.S_ISLNK(entry.mode)
     }
-    return {link: _resolved(root, link, links, regular) for link in links if _publishable(link)}
+    found: dict[str, str] = {}
+    for link in filter(_publishable, links):
+        try:
+            found[link] = _resolved(root, link, links, regular)
+        except BundleError as error:
+            bad.append(error)
+    return found
 
 
 def _publishable(relative: str) -> bool:
@@ -155,11 +172,11 @@ def _resolved(
         if posixpath.isabs(at) or os.path.isabs(target) or at.split("/", 1)[0] == "..":
             raise BundleError(
                 root / relative,
-                f"is a symbolic link that leaves the bundle, to {shown(target)}",
+                f"is a symbolic link that leaves the folder, to {shown(target)}",
                 "replace it by a copy or a hard link of that file",
             )
     raise BundleError(
         root / relative,
-        f"is a symbolic link to {shown(links[relative])}, which is no regular file of the bundle",
+        f"is a symbolic link to {shown(links[relative])}, which is no regular file of the folder",
         "replace it by the file itself",
     )

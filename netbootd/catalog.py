@@ -113,6 +113,11 @@ class CatalogWatch(Service):
                 yield _News(entry.path, LogLevel.warn, f"{_what(entry)} is not offered: {reason}")
             for warning in entry.warnings:
                 yield _News(entry.path, LogLevel.warn, f"{shown(entry.path)}: {warning}")
+        if snapshot.loaders is not None:
+            path, count = snapshot.loaders.path, len(snapshot.loaders.files)
+            yield _News(path, LogLevel.info, f"{shown(path)}: {count} loader files are served")
+            for warning in snapshot.loaders.warnings:
+                yield _News(path, LogLevel.warn, warning)
         for disabled in snapshot.disabled:
             yield _News(disabled.path, LogLevel.info, f"{_what(disabled)} is disabled")
         for error in snapshot.errors:

@@ -83,7 +83,7 @@ def _images(settings: Config) -> Iterator[Finding]:
     for path in missing:
         text = f"{path} does not exist; create it and put .nbi folders in it"
         yield Finding(Severity.ERROR, "images", text)
-    snapshot = scan_thd(roots)
+    snapshot = scan_thd(roots, loaders=settings.pxe.loaders if settings.pxe.enabled else None)
     nfs = settings.nfs
     publication = Publication(
         http_port=settings.http.port if settings.http.enabled else None,
@@ -107,6 +107,11 @@ def _images(settings: Config) -> Iterator[Finding]:
             yield Finding(Severity.WARNING, "images", f"{text} is not offered: {reason}")
         for warning in entry.warnings:
             yield Finding(Severity.WARNING, "images", f"{entry.path}: {warning}")
+    if snapshot.loaders is not None:
+        text = f"{snapshot.loaders.path}: {len(snapshot.loaders.files)} files"
+        yield Finding(Severity.OK, "loaders", text)
+        for warning in snapshot.loaders.warnings:
+            yield Finding(Severity.WARNING, "loaders", warning)
     for disabled in snapshot.disabled:
         yield Finding(Severity.OK, "images", f"{disabled.path}: {disabled.title}, disabled")
     for problem in snapshot.errors:

@@ -259,7 +259,7 @@ def test_problem_of_the_tree_comes_first(tmp_path: Path) -> None:
     path = make_folder(tmp_path)
     (path / "extra").symlink_to("../../etc/passwd")
 
-    assert "leaves the bundle" in refused(path).why
+    assert "leaves the folder" in refused(path).why
 
 
 def test_links_within_the_bundle_work(tmp_path: Path) -> None:

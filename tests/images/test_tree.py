@@ -77,7 +77,7 @@ def test_links_that_leave_the_folder_are_an_error(tmp_path: Path, target: str) -
     error = problem(folder)
 
     assert error.path == folder / "booter"
-    assert f"leaves the bundle, to {target}" in error.why
+    assert f"leaves the folder, to {target}" in error.why
 
 
 def test_absolute_link_into_the_folder_is_an_error(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_absolute_link_into_the_folder_is_an_error(tmp_path: Path) -> None:
     write(tmp_path / "file", b"")
     (tmp_path / "link").symlink_to(tmp_path / "file")
 
-    assert "leaves the bundle" in problem(tmp_path).why
+    assert "leaves the folder" in problem(tmp_path).why
 
 
 @pytest.mark.parametrize("target", ["missing", "link", "folder", "pipe"])
@@ -95,7 +95,7 @@ def test_links_to_no_file_are_an_error(tmp_path: Path, target: str) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to(target)
 
-    assert "no regular file of the bundle" in problem(tmp_path).why
+    assert "no regular file of the folder" in problem(tmp_path).why
 
 
 def test_chains_of_links_are_bounded(tmp_path: Path) -> None:
