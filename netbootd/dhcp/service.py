@@ -1,0 +1,156 @@
+"""The DHCP server as a part of the daemon: plan, leases, probes and responder, and their upkeep.
+
+It owns no socket of port 67: `netbootd.port67` hands it the datagrams.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from twisted.application.service import Service
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from netbootd.bsdp.responder import Admission
+from netbootd.datagram import Arrival, Datagrams
+from netbootd.dhcp.lease_log import lease_log
+from netbootd.dhcp.leases import Leases
+from netbootd.dhcp.plan import plan_of
+from netbootd.dhcp.probe import Prober
+from netbootd.dhcp.responder import DhcpResponder, Place
+from netbootd.dhcp.settings import DhcpSettings
+from netbootd.dhcp.teller import DhcpTeller
+from netbootd.interface import Interface
+from netbootd.start import StartError
+from netbootd.timeline import Timeline
+from ops.config import Invalid
+from ops.counter import Counters
+from ops.store import Store
+from protocols.dhcp.server.case import BootAnswer, Link
+from protocols.dhcp.server.lease import LeaseTable
+from protocols.dhcp.server.plan import Plan
+
+PRUNE_INTERVAL: Final = 60.0
+"""Seconds between looks for leases that ended long ago: 5 ms each with 100,000 of them."""
+
+
+class DhcpService(Service):
+    """Leases addresses. Reactor thread only."""
+
+    name = "dhcp"
+
+    def __init__(
+        self,
+        settings: DhcpSettings,
+        *,
+        reactor: Any,
+        store: Store,
+        timeline: Timeline,
+        now: Callable[[], float],
+        monotonic: Callable[[], float],
+        counters: Counters,
+        interfaces: Sequence[Interface],
+        boot: Callable[[Arrival], BootAnswer | None],
+    ) -> None:
+        """`now` gives unix seconds; `boot` who answers network boot clients where a datagram
+        arrived. Raises StartError if the settings do not suit our own addresses."""
+        self._settings = settings
+        self._now = now
+        self._interfaces = tuple(interfaces)
+        self._boot = boot
+        timeline.listen(lease_log(Logger("netbootd.dhcp")))
+        self.leases = Leases(store, LeaseTable(), counters)
+        self.prober = Prober(
+            reactor=reactor,
+            method=settings.probe,
+            wait=settings.probe_time,
+            identifier=secrets.randbits(16),
+            counters=counters,
+        )
+        self.responder = DhcpResponder(
+            self._plan(settings),
+            leases=self.leases,
+            prober=self.prober,
+            place=self._place,
+            teller=DhcpTeller(timeline, monotonic, counters),
+            now=now,
+            counters=counters,
+            admission=_admission(settings),
+        )
+        self._pruning = LoopingCall(self._prune)
+        self._pruning.clock = reactor
+
+    # What Twisted calls.
+
+    def privilegedStartService(self) -> None:
+        """Open the sockets of the probes, while we may."""
+        super().privilegedStartService()  # type: ignore[no-untyped-call]
+        self.prober.privilegedStartService()
+
+    def startService(self) -> None:
+        """Begin to serve; `load_thd` comes first."""
+        super().startService()  # type: ignore[no-untyped-call]
+        self.prober.startService()
+        self._pruning.start(PRUNE_INTERVAL).addErrback(self._broke)
+
+    def stopService(self) -> None:
+        super().stopService()  # type: ignore[no-untyped-call]
+        if self._pruning.running:
+            self._pruning.stop()
+        self.prober.stopService()
+
+    # Our own.
+
+    def load_thd(self) -> None:
+        """Read the leases. Blocks; call it once the store is open. Raises StoreError."""
+        self.leases.load_thd()
+
+    def received(
+        self, datagrams: Datagrams, data: bytes, peer: tuple[str, int], arrival: Arrival
+    ) -> bool:
+        """One datagram, as `netbootd.port67` wants it answered."""
+        return self.responder.received(datagrams, data, peer, arrival)
+
+    def serve(self, interfaces: Sequence[Interface]) -> None:
+        """The table of interfaces has changed."""
+        self._interfaces = tuple(interfaces)
+        try:
+            self.apply(self._settings)
+        except StartError as error:
+            self.responder.forget()
+            self._log.error("{error}", error=error)
+
+    def apply(self, settings: DhcpSettings) -> None:
+        """Go by `settings` from now on; no lease is lost. Raises StartError, and changes nothing,
+        if they do not suit our own addresses."""
+        plan = self._plan(settings)
+        self._settings = settings
+        self.prober.method, self.prober.wait = settings.probe, settings.probe_time
+        self.responder.use(plan, _admission(settings))
+
+    def _plan(self, settings: DhcpSettings) -> Plan:
+        ours = [address.ip for one in self._interfaces for address in one.addresses]
+        try:
+            return plan_of(settings, ours=ours)
+        except Invalid as error:
+            raise StartError(f"dhcp.{error.key}: {error.problem}; {error.remedy}") from error
+
+    def _place(self, arrival: Arrival) -> Place:
+        here = [one for one in self._interfaces if one.name == arrival.interface]
+        networks = tuple(address.network for one in here for address in one.addresses)
+        link = Link(local=arrival.local_address, networks=networks)
+        return Place(link=link, boot=self._boot(arrival))
+
+    def _prune(self) -> None:
+        self.leases.prune(int(self._now() - self._settings.keep_time))
+
+    def _broke(self, failure: Any) -> None:
+        self._log.failure("Leases are not pruned any more", failure=failure)
+
+    _log = Logger()
+
+
+def _admission(settings: DhcpSettings) -> Admission:
+    return Admission(allow=frozenset(settings.allow), deny=frozenset(settings.deny))
