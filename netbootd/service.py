@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred
@@ -61,6 +61,9 @@ from ops.counter import Counters
 from ops.database import Database, StoreError
 from ops.store import Store
 from protocols.bsdp.offered import PRIORITY_BASE, SHADOW_FILE_PATH, ServerIdentity
+
+if TYPE_CHECKING:
+    from netbootd.dhcp.service import DhcpService
 
 DATABASE = "netbootd.sqlite"
 
@@ -113,7 +116,8 @@ class BootService(MultiService):
         self._add(self._catalog_watch())
         self.link = self._add(Link(is_missed=config.dhcp.enabled))
         self.bsdp = self._bsdp_responder() if config.bsdp.enabled else None
-        self.port67 = self._add(self._port_67()) if self.bsdp is not None else None
+        self.dhcp = self._add(self._dhcp_service()) if config.dhcp.enabled else None
+        self.port67 = self._add(self._port_67()) if self.bsdp or self.dhcp else None
         self.tftp = self._add(self._tftp_service()) if config.tftp.enabled else None
         self._add_web_services()
         self._add(self._interface_watch())
@@ -135,6 +139,8 @@ class BootService(MultiService):
         self._require_images()
         self._allow_descriptors()
         self.link.privilegedStartService()
+        if self.dhcp is not None:
+            self.dhcp.privilegedStartService()
         config = self._config
         for part, service, kind, port in (
             (self.port67, "BSDP", "UDP", config.bsdp.port),
@@ -172,6 +178,8 @@ class BootService(MultiService):
         try:
             self.store.open_thd()
             self.bindings.load_thd()
+            if self.dhcp is not None:
+                self.dhcp.load_thd()
         except StoreError as error:
             raise StartError(str(error)) from error
         super().startService()  # type: ignore[no-untyped-call]
@@ -229,10 +237,25 @@ class BootService(MultiService):
             admission=Admission(allow=frozenset(settings.allow), deny=frozenset(settings.deny)),
         )
 
+    def _dhcp_service(self) -> DhcpService:
+        from netbootd.dhcp.service import DhcpService  # 2 MiB that only its users need
+
+        return DhcpService(
+            self._config.dhcp,
+            reactor=self._world.reactor,
+            store=self.store,
+            timeline=self.timeline,
+            now=lambda: self._world.utcnow().timestamp(),
+            monotonic=self._world.monotonic,
+            counters=self.counters,
+            interfaces=self._interfaces_with("dhcp"),
+            boot=lambda arrival: None,
+        )
+
     def _port_67(self) -> DatagramService:
         port67 = Port67(
             bsdp=None if self.bsdp is None else self.bsdp.received,
-            dhcp=None,
+            dhcp=None if self.dhcp is None else self.dhcp.received,
             proxy=None,
             is_on=lambda interface, service: getattr(self._config.on(interface), service),
             counters=self.counters,
@@ -333,6 +356,8 @@ class BootService(MultiService):
         self._interfaces = tuple(interfaces)
         if self.bsdp is not None:
             self.bsdp.forget()
+        if self.dhcp is not None:
+            self.dhcp.serve(self._interfaces_with("dhcp"))
         if self.port67 is not None:
             self.port67.serve(interfaces)
         if self.tftp is not None:
@@ -371,14 +396,15 @@ class BootService(MultiService):
         """What an operator wants to see first."""
         config = self._config
         ports = [
-            f"{name} {group.port}"
-            for name, group in (
-                ("BSDP", config.bsdp),
-                ("TFTP", config.tftp),
-                ("HTTP", config.http),
-                ("HTTPS", config.https),
+            f"{name} {port}"
+            for name, is_on, port in (
+                ("BSDP", config.bsdp.enabled, config.bsdp.port),
+                ("DHCP", config.dhcp.enabled, config.bsdp.port),
+                ("TFTP", config.tftp.enabled, config.tftp.port),
+                ("HTTP", config.http.enabled, config.http.port),
+                ("HTTPS", config.https.enabled, config.https.port),
             )
-            if group.enabled
+            if is_on
         ]
         addresses = [f"{a.ip} [{one.name}]" for one in self._interfaces for a in one.addresses]
         count = len(self.booter.snapshot.bundles)
