@@ -1,10 +1,10 @@
 """Which boot file a network boot client is to load.
 
     iPXE                 the script of this machine
-    PXE, HTTP boot       what the configuration or an earlier choice says, or the only entry there
-                         is, if firmware starts it by itself; else a menu, if firmware is to show
-                         one; else the platform's loader, which then asks as iPXE and shows a better
-                         menu; else the first entry that firmware starts by itself
+    PXE, HTTP boot       what the configuration says, or the only entry there is, if firmware starts
+                         it by itself; else a menu, if firmware is to show one; else the platform's
+                         loader, which then asks as iPXE and shows a better menu; else what was
+                         chosen before, or the first entry that firmware starts by itself
 
 Values in, values out: it must know no packets, no URLs, no disk.
 """
@@ -110,16 +110,23 @@ class Decider:
             return self._script(client, chosen if boot is not None else None)
         if client.kind is ClientKind.PXE and client.boot_item is not None:
             return self._picked(client, client.boot_item, entries)
-        wanted = entries[0] if chosen is None and len(entries) == 1 else chosen
+        loader = self._loader(client.platform)
+        # What was chosen at the machine can be chosen anew there, in the loader's menu.
+        wanted = chosen if boot is not None or loader is None else None
+        if chosen is None and len(entries) == 1:
+            wanted = entries[0]
         if wanted is not None and wanted.efi is not None:
             return File(name=wanted.efi, entry=wanted.title)
-        return self._among(client, entries, chosen)
+        return self._among(client, entries, chosen, loader)
 
     def _among(
-        self, client: PxeClient, entries: Sequence[OfferedEntry], chosen: OfferedEntry | None
+        self,
+        client: PxeClient,
+        entries: Sequence[OfferedEntry],
+        chosen: OfferedEntry | None,
+        loader: str | None,
     ) -> Decision:
         """Where firmware cannot just start the one entry that it is to boot."""
-        loader = self._loader(client.platform)
         by_firmware = tuple(each for each in entries if each.efi is not None)
         if chosen is None and client.kind is ClientKind.PXE:  # HTTP boot knows no menus
             startable = by_firmware if loader is None else entries

@@ -53,7 +53,8 @@ class LoaderSettings(Struct, frozen=True, kw_only=True):
 
     def of(self, platform: str) -> str:
         """The loader's name for a platform, empty if there is none."""
-        name: str = getattr(self, platform.replace("-", "_"), "")
+        key = platform.replace("-", "_")
+        name: str = getattr(self, key) if key in self.__struct_fields__ else ""
         return name
 
 
@@ -74,7 +75,8 @@ class PxeSettings(Struct, frozen=True, kw_only=True):
     prompt: MenuText = "Network boot"
     """The text above that menu."""
     timeout: Annotated[Duration, Meta(ge=0, le=254)] = Duration(10)
-    """How long it waits for a key before it takes the first entry, in whole seconds."""
+    """How long that menu, and those of iPXE and GRUB, wait for a key before they take the first
+    entry, in whole seconds."""
     scheme: Literal["http", "https"] = "http"
     """How UEFI HTTP boot loads. With "https" the firmware must trust who signed the certificate of
     `[https]`, which must have an RSA key. iPXE and kernels go on with HTTP."""
