@@ -19,9 +19,8 @@ import os
 import socket
 from collections.abc import Callable
 
-from netbootd.http.limit import Phase
 from netbootd.http.response import Response
-from netbootd.http.session import Session
+from netbootd.http.session import Session, TimedConnection
 from netbootd.http.site import Site
 from netbootd.poll import PollGroup
 from netbootd.transfer import Outcome
@@ -58,7 +57,7 @@ class FileShrunk(OSError):
     """There is nothing where the file had bytes when it was opened."""
 
 
-class PlainConnection:
+class PlainConnection(TimedConnection):
     """One TCP connection."""
 
     def __init__(
@@ -97,10 +96,10 @@ class PlainConnection:
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
-            self._close(Outcome.COMPLETE if self._lingering else Outcome.ABORTED)
+            self._end(Outcome.COMPLETE if self._lingering else Outcome.ABORTED)
             return
         if not data:
-            self._close(Outcome.COMPLETE)
+            self._end(Outcome.COMPLETE)
         elif not self._lingering:
             self._conversation.received(data)
             self._proceed()
@@ -108,28 +107,9 @@ class PlainConnection:
     def on_writable(self) -> None:
         response = self._response
         if response is not None and response.file is not None and response.file.changed():
-            self._close(Outcome.FAILED)
+            self._end(Outcome.FAILED)
         else:
             self._proceed()
-
-    # What the service calls.
-
-    def sweep(self, now: float) -> None:
-        responding = self._response is not None
-        phase = self._session.phase(responding=responding, lingering=self._lingering)
-        if not self._session.sweep(phase, now):
-            return
-        if phase is Phase.REQUEST and self._conversation.begun:
-            self._response = self._conversation.timed_out()
-            self._session.begin(self._response)
-            self._proceed()
-        elif phase in (Phase.REQUEST, Phase.RESPONSE):
-            self._close(Outcome.TIMEOUT)
-        else:
-            self._close(Outcome.COMPLETE)
-
-    def stop(self) -> None:
-        self._close(Outcome.STOPPED)
 
     # Our own.
 
@@ -141,9 +121,9 @@ class PlainConnection:
         except (BlockingIOError, InterruptedError):
             self._await_room()
         except (ConnectionError, TimeoutError):
-            self._close(Outcome.ABORTED)
+            self._end(Outcome.ABORTED)
         except OSError:
-            self._close(Outcome.FAILED)
+            self._end(Outcome.FAILED)
 
     def _answer(self) -> bool:
         """Whether there is nothing left to send."""
@@ -230,11 +210,11 @@ class PlainConnection:
         try:
             self._socket.shutdown(socket.SHUT_WR)
         except OSError:
-            self._close(Outcome.ABORTED)
+            self._end(Outcome.ABORTED)
             return
         self._await_input()
 
-    def _close(self, outcome: Outcome) -> None:
+    def _end(self, outcome: Outcome) -> None:
         if not self._open:
             return
         self._open = False

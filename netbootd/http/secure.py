@@ -24,10 +24,9 @@ from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from netbootd.http.limit import Phase
 from netbootd.http.plain import read_at
 from netbootd.http.response import Response
-from netbootd.http.session import Session
+from netbootd.http.session import Session, TimedConnection
 from netbootd.http.site import Site
 from netbootd.transfer import Outcome
 
@@ -56,7 +55,7 @@ class TlsTransport(typing.Protocol):
 
 
 @implementer(IPushProducer)
-class SecureConnection(Protocol):
+class SecureConnection(TimedConnection, Protocol):
     """One TLS connection, from its handshake on."""
 
     transport: TlsTransport  # type: ignore[assignment]
@@ -92,7 +91,7 @@ class SecureConnection(Protocol):
         self._paused = False
         response = self._response
         if response is not None and response.file is not None and response.file.changed():
-            self._abort(Outcome.FAILED)
+            self._end(Outcome.FAILED)
         else:
             self._proceed()
 
@@ -105,25 +104,6 @@ class SecureConnection(Protocol):
         self._lingering = True
         self._session.end(self._outcome or lost)
         self._on_closed(self)
-
-    # What the service calls.
-
-    def sweep(self, now: float) -> None:
-        responding = self._response is not None
-        phase = self._session.phase(responding=responding, lingering=self._lingering)
-        if not self._session.sweep(phase, now):
-            return
-        if phase is Phase.REQUEST and self._conversation.begun:
-            self._response = self._conversation.timed_out()
-            self._session.begin(self._response)
-            self._proceed()
-        elif phase in (Phase.REQUEST, Phase.RESPONSE):
-            self._abort(Outcome.TIMEOUT)
-        else:
-            self._abort(Outcome.COMPLETE)
-
-    def stop(self) -> None:
-        self._abort(Outcome.STOPPED)
 
     # Our own.
 
@@ -156,7 +136,7 @@ class SecureConnection(Protocol):
         if span:
             data = read_at(response.file_fd, min(span, CHUNK), response.position)
             if not data:  # the file has become shorter
-                self._abort(Outcome.FAILED)
+                self._end(Outcome.FAILED)
                 return
             response.position += len(data)
             self._session.sent(len(data))
@@ -172,7 +152,7 @@ class SecureConnection(Protocol):
             self.transport.unregisterProducer()
             self.transport.loseConnection()
 
-    def _abort(self, outcome: Outcome) -> None:
+    def _end(self, outcome: Outcome) -> None:
         self._outcome = outcome
         self._lingering = True
         self.transport.abortConnection()
@@ -234,13 +214,11 @@ def load_credentials(
 ) -> CertificateOptions:
     """What TLS needs: the chain in `certificate` (PEM, the server's own first), its private key.
 
-    The ciphers are Twisted's, which include RSA and DHE key exchange: UEFI firmware of 2022 offers
-    no other, in TLS 1.2, and takes no certificate but an RSA one. Raises `CredentialsError`.
+    The ciphers are Twisted's. They include RSA key exchange: UEFI firmware of 2022 speaks TLS 1.2
+    only, without elliptic curves, and its other choice, DHE, needs parameters that we do not make
+    (`netbootd.http.firmware_tls` says what else it needs). Raises `CredentialsError`.
     """
-    try:
-        chain = x509.load_pem_x509_certificates(_content(certificate))
-    except ValueError as error:
-        raise CredentialsError(certificate, f"is no PEM certificate ({error})") from error
+    chain = load_chain(certificate)
     try:
         private = load_pem_private_key(_content(key), None)
     except (ValueError, TypeError) as error:
@@ -257,6 +235,14 @@ def load_credentials(
         # Twisted refuses every client that offers ALPN, as curl does, when nothing is said here.
         acceptableProtocols=[b"http/1.1"],
     )
+
+
+def load_chain(certificate: Path) -> list[x509.Certificate]:
+    """The certificates in a PEM file, the server's own first. Raises `CredentialsError`."""
+    try:
+        return x509.load_pem_x509_certificates(_content(certificate))
+    except ValueError as error:
+        raise CredentialsError(certificate, f"is no PEM certificate ({error})") from error
 
 
 def _content(path: Path) -> bytes:

@@ -7,6 +7,7 @@ connection ends between two responses.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Protocol
 
 from netbootd.http.conversation import Conversation
@@ -132,3 +133,38 @@ class Session:
             transfer.outcome = outcome
             transfer.ended_at = self._site.monotonic()
             self._site.observer.finished(transfer)
+
+
+class TimedConnection(ABC):
+    """What a connection does about time, whatever carries it."""
+
+    _session: Session
+    _conversation: Conversation
+    _lingering: bool
+    _response: Response | None
+    """The one on its way."""
+
+    def sweep(self, now: float) -> None:
+        responding = self._response is not None
+        phase = self._session.phase(responding=responding, lingering=self._lingering)
+        if not self._session.sweep(phase, now):
+            return
+        if phase is Phase.REQUEST and self._conversation.begun:
+            self._response = self._conversation.timed_out()
+            self._session.begin(self._response)
+            self._proceed()
+        elif phase in (Phase.REQUEST, Phase.RESPONSE):
+            self._end(Outcome.TIMEOUT)
+        else:
+            self._end(Outcome.COMPLETE)
+
+    def stop(self) -> None:
+        self._end(Outcome.STOPPED)
+
+    @abstractmethod
+    def _proceed(self) -> None:
+        """Send what is to be sent and answer what has been asked."""
+
+    @abstractmethod
+    def _end(self, outcome: Outcome) -> None:
+        """Close at once, unless that is done."""

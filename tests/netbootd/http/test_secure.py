@@ -25,6 +25,25 @@ from tests.netbootd.http.client import connect, get, read_answer, read_head, rea
 from tests.netbootd.http.served import DISK, LIMITS, in_thread, until
 from tests.netbootd.http.site import FOLDER, Answer, Place
 
+OVMF_CIPHERS = tuple(
+    bytes.fromhex(number)
+    for number in (
+        "009f 009e 006b 0067 0039 0033"  # DHE-RSA with AES
+        " 009d 009c 003d 003c 0035 002f"  # RSA with AES
+    ).split()
+)
+OVMF_HELLO = bytes.fromhex(
+    "16 0301 006f"  # handshake record
+    "01 00006b 0303"  # ClientHello, TLS 1.2
+    "e505c073994be3c535c6c8ee669dbde1fa4d07af6a34a2248ed4bf36938b7b91"  # random
+    "00"  # no session
+    "001a" + b"".join(OVMF_CIPHERS).hex() + "00ff"  # and the renegotiation signal
+    "0100"  # no compression
+    "0028 00230000 00160000 00170000"  # session ticket, encrypt-then-MAC, extended master secret
+    "000d 0018 0016 0809 080a 080b 0804 0805 0806 0401 0501 0601 0301 0201"  # RSA signatures only
+)
+"""Capture `ovmf-https4-tw-default`: OVMF 2022.11, HTTPS boot."""
+
 
 class SecureTests(TestCase):
     """A service on loopback."""
@@ -185,6 +204,37 @@ class HandshakeTests(SecureTests):
         (answer,) = await in_thread(lambda: self.ask(get("Range: bytes=0-9"), context=context))
 
         assert answer.body == DISK[:10]
+
+    async def test_hello_of_uefi_firmware(self) -> None:
+        """The very ClientHello of OVMF is answered with a cipher that it offered, whose key
+        exchange needs no elliptic curves, and with our certificate."""
+
+        def read() -> bytes:
+            with connect(self.address) as sock:
+                sock.sendall(OVMF_HELLO)
+                return sock.recv(5 + 4 + 2 + 32 + 1 + 32 + 2)
+
+        hello = await in_thread(read)
+
+        assert hello[0] == 22  # a handshake record
+        assert hello[5] == 2  # ServerHello
+        assert hello[9:11] == b"\x03\x03"  # TLS 1.2
+        session = hello[43]
+        cipher = hello[44 + session : 46 + session]
+        assert cipher in OVMF_CIPHERS
+
+    async def test_modern_client(self) -> None:
+        """Who knows better gets TLS 1.3, or in 1.2 a key exchange that keeps the past secret."""
+        older = self.context()
+        older.maximum_version = ssl.TLSVersion.TLSv1_2
+
+        newest = (await in_thread(self.secured)).cipher()
+        old = (await in_thread(self.secured, older)).cipher()
+
+        assert newest is not None
+        assert newest[1] == "TLSv1.3"
+        assert old is not None
+        assert old[0].startswith("ECDHE-")
 
     async def test_protocol_negotiation(self) -> None:
         """A client that offers HTTP/2 as well is told to speak HTTP/1.1."""
