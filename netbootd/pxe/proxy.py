@@ -64,7 +64,7 @@ class ProxyResponder:
         )
         self._malformed = counters.counter(
             "netbootd_pxe_malformed_datagrams_total",
-            "Datagrams on port 4011 that are not DHCP, or PXE clients' malformed messages.",
+            "Datagrams that name PXEClient or HTTPClient and are malformed.",
         )
         self._ignored = counters.counter(
             "netbootd_pxe_ignored_datagrams_total",
@@ -83,7 +83,11 @@ class ProxyResponder:
         """One datagram on port 67. True: it was a network boot client's DISCOVER."""
         if not _may_be_client(data):
             return False
-        found = self._client(data)
+        try:
+            found = _client(data)
+        except DecodeError:
+            self._malformed.inc()
+            return False
         if found is None:
             return False
         message, client = found
@@ -110,7 +114,11 @@ class ProxyResponder:
         self, datagrams: Datagrams, data: bytes, peer: tuple[str, int], arrival: Arrival
     ) -> None:
         """One datagram on port 4011."""
-        found = self._client(data) if _may_be_client(data) else None
+        try:
+            found = _client(data) if _may_be_client(data) else None
+        except DecodeError:
+            self._malformed.inc()
+            return
         if found is None:
             self._ignored.inc()
             return
@@ -139,15 +147,6 @@ class ProxyResponder:
         if datagrams.send(payload, peer, arrival):
             self._acks.inc()
 
-    def _client(self, data: bytes) -> tuple[DhcpMessage, PxeClient] | None:
-        try:
-            message = decode(data)
-            client = client_from(message)
-        except DecodeError:
-            self._malformed.inc()
-            return None
-        return None if client is None else (message, client)
-
     def _server(self, arrival: Arrival) -> ProxyServer:
         key = (arrival.interface, arrival.local)
         server = self._servers.get(key)
@@ -163,3 +162,10 @@ class ProxyResponder:
 def _may_be_client(data: bytes) -> bool:
     """A search of 0.2 us: nearly everything on port 67 is of no network boot client."""
     return PXE_CLASS in data or HTTP_CLASS in data
+
+
+def _client(data: bytes) -> tuple[DhcpMessage, PxeClient] | None:
+    """The message and who sent it; None if that is no network boot client. Raises DecodeError."""
+    message = decode(data)
+    client = client_from(message)
+    return None if client is None else (message, client)
