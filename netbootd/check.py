@@ -10,13 +10,10 @@ Errors keep the daemon from starting; the exit status is then 1. Warnings do not
 
 from __future__ import annotations
 
-import enum
 import os
-import socket
+import secrets
 import sys
-from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -24,42 +21,34 @@ from images.catalog import Root, scan_thd
 from images.root_path import NfsExport
 from netbootd import config
 from netbootd.booter import Publication, why_entry_not_offered, why_not_offered
+from netbootd.coexist.discover import search_thd
+from netbootd.coexist.firewall import about_firewall, read_tables_thd
+from netbootd.coexist.owner import owners_of
+from netbootd.coexist.port import about_ports
+from netbootd.coexist.server import SUBJECT, about_servers, leases_on
+from netbootd.coexist.subnet import about_subnets
 from netbootd.config import Config, state_directory
-from netbootd.datagram import hears_all
+from netbootd.finding import Finding, Severity
 from netbootd.http.secure import CredentialsError, load_credentials
-from netbootd.interface import read_interfaces, served
-from netbootd.privilege import resolve_identity
-from netbootd.start import StartError, bind_error
+from netbootd.interface import Interface, read_interfaces, served
+from netbootd.link import why_closed
+from netbootd.privilege import Identity, acting_as, resolve_identity
+from netbootd.start import StartError
 from ops.config import ConfigError
 
-
-class Severity(enum.Enum):
-    """What a finding means for the start."""
-
-    OK = "ok"
-    WARNING = "WARNING"
-    ERROR = "ERROR"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at."""
-
-    severity: Severity
-    subject: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.severity.value:<8} {self.subject:<14} {self.text}"
+LOCK = "netbootd.sqlite.lock"
+"""What a running netbootd holds open in its state directory."""
 
 
 def check(file: Path | None, out: TextIO | None = None) -> int:
     """Write all findings to `out` (standard output); the exit status."""
     stream = out or sys.stdout
-    findings = list(findings_of(file))
-    for finding in findings:
+    status = 0
+    for finding in findings_of(file):
         stream.write(f"{finding}\n")
-    return int(any(finding.severity is Severity.ERROR for finding in findings))
+        stream.flush()  # the search for DHCP servers takes seconds
+        status |= finding.severity is Severity.ERROR
+    return status
 
 
 def findings_of(file: Path | None) -> Iterator[Finding]:
@@ -70,11 +59,22 @@ def findings_of(file: Path | None) -> Iterator[Finding]:
         yield Finding(Severity.ERROR, "configuration", str(error))
         return
     yield Finding(Severity.OK, "configuration", str(file) if file else "defaults (no file given)")
-    yield from _images(settings)
-    yield from _network(settings)
-    yield from _ports(settings)
+    interfaces = served(read_interfaces(), settings.network.serves)
+    with acting_as(_identity(settings)):
+        yield from list(_images(settings))
+    yield from _network(settings, interfaces)
+    yield from about_ports(settings, interfaces, state_directory(settings.state) / LOCK)
+    yield from _neighbours(settings, interfaces)
     yield from _certificate(settings)
     yield from _state(settings)
+
+
+def _identity(settings: Config) -> Identity | None:
+    """Who reads the images; None also where `_state` tells that there is no such user."""
+    try:
+        return resolve_identity(settings.user, settings.group)
+    except StartError:
+        return None
 
 
 def _images(settings: Config) -> Iterator[Finding]:
@@ -121,9 +121,8 @@ def _images(settings: Config) -> Iterator[Finding]:
         yield Finding(Severity.WARNING, "images", "no .nbi folder is there yet: nothing to boot")
 
 
-def _network(settings: Config) -> Iterator[Finding]:
+def _network(settings: Config, kept: Sequence[Interface]) -> Iterator[Finding]:
     interfaces = read_interfaces()
-    kept = served(interfaces, settings.network.serves)
     if not kept:
         have = ", ".join(f"{a.ip} [{one.name}]" for one in interfaces for a in one.addresses)
         text = f"no address to serve on: [network] allows none of {have or 'no address at all'}"
@@ -136,40 +135,26 @@ def _network(settings: Config) -> Iterator[Finding]:
         if name not in names:
             text = f"[interface.{name}] names an interface that this machine does not have"
             yield Finding(Severity.WARNING, "network", text)
+    yield from about_subnets(settings, kept)
 
 
-def _ports(settings: Config) -> Iterator[Finding]:
-    """A port that is taken is a warning: it may well be taken by this daemon, running."""
-    wanted = (
-        ("BSDP", "UDP", settings.bsdp, settings.bsdp.share_port),
-        ("TFTP", "UDP", settings.tftp, False),
-        ("HTTP", "TCP", settings.http, False),
-        ("HTTPS", "TCP", settings.https, False),
-    )
-    kept = served(read_interfaces(), settings.network.serves)
-    own = [str(address.ip) for interface in kept for address in interface.addresses]
-    addresses = {"TCP": own, "UDP": ["0.0.0.0"] if hears_all(kept) else own}  # noqa: S104 - closed
-    for service, kind, group, shared in wanted:
-        if not group.enabled:
-            continue
-        try:
-            for address in addresses[kind]:
-                _bind(kind, address, group.port, shared=shared)
-        except OSError as error:
-            text = str(bind_error(error, service, kind, group.port))
-            yield Finding(Severity.WARNING, service, text)
-        else:
-            yield Finding(Severity.OK, service, f"{kind} port {group.port} is free")
-
-
-def _bind(kind: str, address: str, port: int, *, shared: bool) -> None:
-    """Bind for a moment. Raises OSError."""
-    reuses = shared or (kind == "TCP" and os.name == "posix")
-    sort = socket.SOCK_STREAM if kind == "TCP" else socket.SOCK_DGRAM
-    with closing(socket.socket(socket.AF_INET, sort)) as sock:
-        if reuses:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((address, port))
+def _neighbours(settings: Config, interfaces: Sequence[Interface]) -> Iterator[Finding]:
+    """What else is on this computer and on its Ethernet links; of others there is none to look."""
+    links = [one for one in interfaces if one.hardware_address is not None]
+    if not links:
+        return
+    tables = read_tables_thd()
+    if tables is None:
+        yield Finding(Severity.OK, "firewall", "not looked at: its rules are for root to read")
+    else:
+        yield from about_firewall(settings, links, tables)
+    try:
+        search = search_thd(links, xid=secrets.randbits(32))
+    except OSError as error:
+        yield Finding(Severity.OK, SUBJECT, f"not looked for: {why_closed(error)}")
+    else:
+        owners = owners_of("UDP", settings.bsdp.port)
+        yield from about_servers(search, leases_on(settings, links), owners)
 
 
 def _certificate(settings: Config) -> Iterator[Finding]:

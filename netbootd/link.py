@@ -13,8 +13,11 @@ the reply is broadcast instead, which RFC 2131 allows.
 
 from __future__ import annotations
 
+import array
 import socket
+import struct
 import sys
+from collections.abc import Sequence
 from typing import Any, Final
 
 from twisted.application.service import Service
@@ -26,6 +29,8 @@ from protocols.ethernet.frame import UdpSource
 
 HAS_PACKET: Final = sys.platform == "linux"
 """Whether the system has packet sockets."""
+SO_ATTACH_FILTER: Final = 26
+"""Linux `<asm-generic/socket.h>`; Python's socket module does not name it."""
 SEND_BUFFER: Final = 1 << 20
 """Bytes asked of the kernel: 800 replies that wait for a slow network card. The usual 208 KiB hold
 170, and a room that is switched on asks for more within a millisecond."""
@@ -39,6 +44,13 @@ def packet_socket(kind: int, protocol: int = 0) -> Any:
     sock = socket.socket(family, kind, socket.htons(protocol))
     sock.setblocking(False)
     return sock
+
+
+def attach_filter(sock: Any, program: Sequence[tuple[int, int, int, int]]) -> None:
+    """Let `sock` wake only for frames that a classic BPF program takes. Raises OSError."""
+    code = array.array("B", b"".join(struct.pack("HBBI", *line) for line in program))
+    at, _ = code.buffer_info()
+    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", len(program), at))
 
 
 class Link(Service):

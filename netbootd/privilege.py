@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +47,24 @@ def resolve_identity(user: str | None, group: str | None) -> Identity | None:
     if os.geteuid() != 0 and (entry.pw_uid, gid) != (os.geteuid(), os.getegid()):
         raise StartError(f'only root can become user "{entry.pw_name}"; start as root')
     return Identity(user=entry.pw_name, uid=entry.pw_uid, gid=gid)
+
+
+@contextmanager
+def acting_as(identity: Identity | None) -> Iterator[None]:
+    """See files as `identity` will; as who we are, if it is None or we are not root."""
+    if identity is None or os.geteuid() != 0:
+        yield
+        return
+    groups, gid = os.getgroups(), os.getegid()
+    os.setgroups(os.getgrouplist(identity.user, identity.gid))
+    os.setegid(identity.gid)
+    os.seteuid(identity.uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(gid)
+        os.setgroups(groups)
 
 
 def hand_over(directory: Path, identity: Identity, prefix: str) -> None:

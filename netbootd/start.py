@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import sys
 
+from netbootd.coexist.owner import owners_of
+
 
 class StartError(Exception):
     """The daemon cannot start; `str()` is one clear line for the operator."""
@@ -14,7 +16,7 @@ def bind_error(error: OSError, service: str, kind: str, port: int) -> StartError
     """What to tell when `service` (`BSDP`) could not bind `kind` (`UDP`) `port`."""
     what = f"cannot bind {kind} port {port} for {service}"
     if error.errno == errno.EADDRINUSE:
-        return StartError(f"{what}: it is in use; {_who_has(kind, port)}")
+        return StartError(f"{what}: it is in use{_who_has(kind, port)}")
     if error.errno in (errno.EACCES, errno.EPERM):
         return StartError(f"{what}: not permitted; {_privilege_remedy(port)}")
     if error.errno == errno.EADDRNOTAVAIL:
@@ -25,10 +27,15 @@ def bind_error(error: OSError, service: str, kind: str, port: int) -> StartError
 
 
 def _who_has(kind: str, port: int) -> str:
-    table = (
-        f"`ss -{kind[0].lower()}lnp 'sport = :{port}'`" if sys.platform == "linux" else "netstat"
-    )
-    remedy = f"{table} names the program that has it; stop that, or set another port"
+    """The program, or how to learn which it is; and what to do."""
+    owners = owners_of(kind, port)
+    if owners.programs:
+        remedy = f" by {owners}; stop that, or set another port"
+    else:
+        table = f"`ss -{kind[0].lower()}lnp 'sport = :{port}'`"
+        if sys.platform != "linux":
+            table = "netstat"
+        remedy = f"; {table} names the program that has it; stop that, or set another port"
     if port == 67:
         remedy += ", or set bsdp.share_port = true if that program shares the port, too"
     return remedy

@@ -14,7 +14,6 @@ off: an address that is in use after all is declined by the client, which probes
 
 from __future__ import annotations
 
-import array
 import socket
 import struct
 from collections.abc import Callable
@@ -34,7 +33,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from netbootd.datagram import Arrival
-from netbootd.link import HAS_PACKET, packet_socket, why_closed
+from netbootd.link import HAS_PACKET, attach_filter, packet_socket, why_closed
 from ops.counter import Counters
 from protocols.errors import DecodeError
 from protocols.ethernet import arp, icmp, ipv4
@@ -52,10 +51,9 @@ MAX_ANSWER: Final = 576
 DATA: Final = b"netbootd"
 """What our echo requests carry, for who sees them in a capture."""
 
-SO_ATTACH_FILTER: Final = 26
 SOL_RAW: Final = 255
 ICMP_FILTER: Final = 1
-"""Linux `<asm-generic/socket.h>`, `<linux/icmp.h>`; Python's socket module does not name them."""
+"""Linux `<linux/icmp.h>`; Python's socket module does not name it."""
 ARP_REPLIES: Final = ((0x28, 0, 0, 6), (0x15, 0, 1, 2), (0x06, 0, 0, 0xFFFF), (0x06, 0, 0, 0))
 """Classic BPF: load the half-word at 6 (the operation); is it 2? take the packet, else drop it."""
 
@@ -63,9 +61,7 @@ ARP_REPLIES: Final = ((0x28, 0, 0, 6), (0x15, 0, 1, 2), (0x06, 0, 0, 0xFFFF), (0
 def open_arp() -> Any:
     """A socket that sends ARP and wakes for replies only. Raises OSError."""
     sock = packet_socket(socket.SOCK_DGRAM, ARP_TYPE)
-    program = array.array("B", b"".join(struct.pack("HBBI", *line) for line in ARP_REPLIES))
-    at, _ = program.buffer_info()
-    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", len(ARP_REPLIES), at))
+    attach_filter(sock, ARP_REPLIES)
     return sock
 
 

@@ -1,0 +1,1 @@
+"""What else is there: other DHCP servers, firewalls, programs that have our ports."""

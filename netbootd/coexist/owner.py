@@ -1,0 +1,71 @@
+"""Which program has a port? Told by the system's tables, as far as we may read them."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """A process that has a port."""
+
+    pid: int
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.name} (pid {self.pid})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owners:
+    """Who has a port, this process aside."""
+
+    programs: tuple[Program, ...]
+    unknown: bool
+    """Whether somebody has it whom we may not know: a process of another user, unless we are
+    root."""
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.programs)) or "another program"
+
+
+def owners_of(kind: str, port: int) -> Owners:
+    """Who has `kind` (`UDP`, `TCP`) `port` open, on whatever address."""
+    programs: dict[int, Program] = {}
+    unknown = False
+    try:
+        sockets = psutil.net_connections(kind.lower())
+    except (psutil.Error, OSError):  # macOS shows them to root only
+        return Owners(programs=(), unknown=True)
+    for entry in sockets:
+        if not entry.laddr or entry.laddr.port != port:
+            continue
+        if entry.type is socket.SOCK_STREAM and entry.status != psutil.CONN_LISTEN:
+            continue
+        if entry.pid is None:
+            unknown = True
+        elif entry.pid != os.getpid():
+            programs[entry.pid] = Program(pid=entry.pid, name=_name(entry.pid))
+    return Owners(programs=tuple(programs.values()), unknown=unknown)
+
+
+def has_open(program: Program, path: Path) -> bool:
+    """Whether a process has a file open. False also where we may not know."""
+    try:
+        files = psutil.Process(program.pid).open_files()
+        return any(os.path.samefile(file.path, path) for file in files)
+    except (psutil.Error, OSError):
+        return False
+
+
+def _name(pid: int) -> str:
+    try:
+        name: str = psutil.Process(pid).name()
+    except psutil.Error:  # it has just ended, or is none of our business
+        return "a program"
+    return name

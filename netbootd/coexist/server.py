@@ -1,0 +1,55 @@
+"""What other DHCP servers mean for us: one gives addresses, none does, or two do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from netbootd.coexist.discover import Search
+from netbootd.coexist.owner import Owners
+from netbootd.config import Config
+from netbootd.finding import Finding, Severity
+from netbootd.interface import Interface
+
+SUBJECT = "DHCP servers"
+
+
+def leases_on(settings: Config, interfaces: Sequence[Interface]) -> frozenset[str]:
+    """The interfaces whose machines get their addresses from us."""
+    if not settings.dhcp.enabled:
+        return frozenset()
+    networks = [subnet.network for subnet in settings.dhcp.subnets]
+    return frozenset(
+        one.name
+        for one in interfaces
+        if settings.on(one.name).dhcp
+        and any(address.ip in network for address in one.addresses for network in networks)
+    )
+
+
+def about_servers(search: Search, leases: frozenset[str], owners: Owners) -> Iterator[Finding]:
+    """A finding for each server, and for each link without one. `leases` are the links on which we
+    give addresses; `owners` are the other programs of this computer that have port 67."""
+    for offer in search.offers:
+        server = f"DHCP server {offer.server} on {offer.interface} gives addresses"
+        if offer.interface not in leases:
+            yield Finding(Severity.OK, SUBJECT, server)
+            continue
+        yield Finding(
+            Severity.WARNING,
+            SUBJECT,
+            f"{server}, and so do we: one address may go to two machines; stop it, or set"
+            f" dhcp = false in [interface.{offer.interface}]",
+        )
+    for name in search.silent:
+        if name in leases:
+            yield Finding(Severity.OK, SUBJECT, f"no other DHCP server answers on {name}")
+        elif owners.programs or owners.unknown:
+            text = f"{owners} on this computer has UDP port 67 and may give addresses on {name}"
+            yield Finding(Severity.OK, SUBJECT, text)
+        else:
+            yield Finding(
+                Severity.WARNING,
+                SUBJECT,
+                f"no DHCP server answers on {name}: machines get no address there; start one, or"
+                " enable [dhcp] here",
+            )

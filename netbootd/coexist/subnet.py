@@ -1,0 +1,57 @@
+"""Do the subnets of the DHCP server and the addresses of this computer fit together?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from ipaddress import IPv4Interface
+
+from netbootd.config import Config
+from netbootd.dhcp.settings import SubnetSettings
+from netbootd.finding import Finding, Severity
+from netbootd.interface import Interface
+
+SUBJECT = "DHCP"
+
+
+def about_subnets(settings: Config, interfaces: Sequence[Interface]) -> Iterator[Finding]:
+    """A finding for each interface without a subnet, and for each subnet that is cut otherwise
+    than its interface. Nothing unless `[dhcp]` is enabled."""
+    dhcp = settings.dhcp
+    if not dhcp.enabled:
+        return
+    for interface in interfaces:
+        if settings.on(interface.name).dhcp:
+            yield from _about(interface, dhcp.subnets)
+
+
+def _about(interface: Interface, subnets: Sequence[SubnetSettings]) -> Iterator[Finding]:
+    pairs = [
+        (address, subnet)
+        for address in interface.addresses
+        for subnet in subnets
+        if address.ip in subnet.network
+    ]
+    if not pairs:
+        have = ", ".join(str(address) for address in interface.addresses)
+        yield Finding(
+            Severity.WARNING,
+            SUBJECT,
+            f"{have} [{interface.name}] is in no [[dhcp.subnet]]: machines there get no address"
+            f" from us; add one with network = {_toml(interface.addresses[0])}, or set dhcp ="
+            f" false in [interface.{interface.name}]",
+        )
+    for address, subnet in pairs:
+        if address.network == subnet.network:
+            text = f"leases addresses of {subnet.network} on {interface.name}"
+            yield Finding(Severity.OK, SUBJECT, text)
+        else:
+            yield Finding(
+                Severity.WARNING,
+                SUBJECT,
+                f"[[dhcp.subnet]] {subnet.network} is not the network of {interface.name}, which"
+                f" is {address.network}: machines would not reach each other; correct one of them",
+            )
+
+
+def _toml(address: IPv4Interface) -> str:
+    return f'"{address.network}"'
