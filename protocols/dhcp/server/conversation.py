@@ -245,7 +245,7 @@ class DhcpServer:
         """A BOOTP client gets its address for ever: it would not renew it (RFC 1534 §2)."""
         if not self.plan.bootp and reserved_address(case) is None:
             return Silence(Reason.BOOTP)
-        address = self._address_for(case)
+        address = self._address_for(case) if self.plan.bootp else self._reserved(case)
         if address is None:
             return Silence(Reason.NO_FREE_ADDRESS)
         return self._acknowledge(case, address, write)

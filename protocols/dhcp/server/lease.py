@@ -78,9 +78,10 @@ class Lease(NamedTuple):
 
 @dataclass(slots=True)
 class _Pending:
-    """What is to be restored when a lease cannot be stored, and how many are on their way."""
+    """What the disk holds of an address, what it is to hold, and how many are on their way."""
 
     stored: Lease | None
+    latest: Lease
     waiting: int = 1
 
 
@@ -123,7 +124,9 @@ class LeaseTable:
 
     def load(self, leases: Iterable[Lease]) -> None:
         """Enter leases that were stored, in place of what is known of their addresses."""
-        self._leases.update((lease.address, lease) for lease in leases)
+        for lease in leases:
+            self._leases[lease.address] = lease
+            self._offers.pop(lease.address, None)
         if self._plan is not None:
             self.adopt(self._plan)
 
@@ -206,33 +209,45 @@ class LeaseTable:
 
     def forget(self, lease: Lease) -> None:
         """Take an offer back: its client chose another server."""
-        if self._leases.get(lease.address) is lease and self._offers.pop(lease.address, 0) is None:
+        if lease.state is LeaseState.OFFERED:
+            del self._offers[lease.address]
             self._remove(lease.address)
 
     def pend(self, lease: Lease) -> None:
         """Enter a lease that is about to be stored: nobody else gets the address from now on."""
         pending = self._pending.get(lease.address)
         if pending is None:
-            self._pending[lease.address] = _Pending(self._leases.get(lease.address))
+            before = self._leases.get(lease.address)
+            self._pending[lease.address] = _Pending(before, lease)
         else:
+            pending.latest = lease
             pending.waiting += 1
         self._offers.pop(lease.address, None)
         self._put(lease)
 
     def commit(self, lease: Lease) -> None:
         """`lease` is on disk. Each lease that `pend` took is committed or abandoned once."""
-        pending = self._settled(lease)
-        pending.stored = lease
+        self._pending[lease.address].stored = lease
+        self._settle(lease.address)
 
     def abandon(self, lease: Lease) -> None:
-        """`lease` could not be stored: what was there before is there again."""
-        pending = self._settled(lease)
-        if self._leases.get(lease.address) is not lease:
-            return  # something newer has its place
-        if pending.stored is None or pending.stored.state is LeaseState.OFFERED:
-            self._remove(lease.address)
+        """`lease` could not be stored: what was there before will be there again."""
+        self._settle(lease.address)
+
+    def _settle(self, address: int) -> None:
+        """The last one to be settled leaves what is on disk, if nothing happened since."""
+        pending = self._pending[address]
+        pending.waiting -= 1
+        if pending.waiting:
+            return
+        del self._pending[address]
+        stored = pending.stored
+        if stored is pending.latest or self._leases.get(address) is not pending.latest:
+            return
+        if stored is None or stored.state is LeaseState.OFFERED:
+            self._remove(address)
         else:
-            self._put(pending.stored)
+            self._put(stored)
 
     def release(self, lease: Lease, now: int) -> Lease:
         """The client of `lease` gave it back. Returns the lease to be stored."""
@@ -253,13 +268,6 @@ class LeaseTable:
         self._offers.pop(address, None)
         self._put(declined)
         return declined
-
-    def _settled(self, lease: Lease) -> _Pending:
-        pending = self._pending[lease.address]
-        pending.waiting -= 1
-        if not pending.waiting:
-            del self._pending[lease.address]
-        return pending
 
     def _put(self, lease: Lease) -> None:
         before = self._leases.get(lease.address)
