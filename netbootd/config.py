@@ -270,6 +270,11 @@ class Config(Struct, frozen=True, kw_only=True):
     state: StateSettings = StateSettings()
     log: LogSettings = LogSettings()
 
+    def __post_init__(self) -> None:
+        if self.pxe.scheme == "https" and not self.https.enabled:
+            remedy = "enable [https] and name its certificate, or set it to http"
+            raise Invalid("pxe.scheme", "is https, which is not served", remedy)
+
     def on(self, interface: str) -> InterfaceSettings:
         """The settings of one interface, defaults where the file says nothing."""
         return self.interface.get(interface, InterfaceSettings())

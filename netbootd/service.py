@@ -5,6 +5,8 @@
         catalog     CatalogWatch ── CatalogBooter      what there is to boot
         timeline    Timeline ── boot_log               what happened to each machine
         port 67     DatagramService ── Port67 ── BsdpResponder
+                                          ├───── DhcpService       addresses, if [dhcp] is enabled
+                                          └───── PxeService        PCs, if [pxe] is enabled
         TFTP        TftpService
         HTTP        HttpService (and HTTPS)
         watch       InterfaceWatch
@@ -16,17 +18,12 @@ is opened, the images are read, as that user, and the sockets begin to read.
 from __future__ import annotations
 
 import os
-import secrets
-import socket
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING, TypeVar
 
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred
-from twisted.internet.ssl import CertificateOptions
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
@@ -39,16 +36,11 @@ from netbootd.booter import CatalogBooter, Publication
 from netbootd.bsdp.responder import Admission, BsdpResponder, LocalServer
 from netbootd.bsdp.teller import BsdpTeller
 from netbootd.catalog import CatalogWatch
-from netbootd.config import Config, HttpSettings, HttpsSettings, state_directory
+from netbootd.config import Config, state_directory
 from netbootd.datagram import Arrival
 from netbootd.datagram_service import DatagramService
 from netbootd.descriptors import allow_descriptors, descriptors_for
-from netbootd.http.limit import Admission as WebAdmission
-from netbootd.http.limit import Limits
-from netbootd.http.secure import CredentialsError, load_credentials
-from netbootd.http.service import HttpService, HttpsService
-from netbootd.http.site import Site
-from netbootd.interface import Interface, read_interfaces, served
+from netbootd.interface import Interface, served
 from netbootd.interface_watch import InterfaceWatch
 from netbootd.link import Link
 from netbootd.port67 import Port67
@@ -57,6 +49,8 @@ from netbootd.start import StartError, bind_error
 from netbootd.statement import SCHEMA
 from netbootd.tftp.service import TftpService
 from netbootd.timeline import Timeline
+from netbootd.web import web_services
+from netbootd.world import World
 from ops.counter import Counters
 from ops.database import Database, StoreError
 from ops.store import Store
@@ -64,22 +58,11 @@ from protocols.bsdp.offered import PRIORITY_BASE, SHADOW_FILE_PATH, ServerIdenti
 
 if TYPE_CHECKING:
     from netbootd.dhcp.service import DhcpService
+    from netbootd.pxe.service import PxeService
 
 DATABASE = "netbootd.sqlite"
 
 Part = TypeVar("Part", bound=Service)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class World:
-    """What the daemon takes from its surroundings; a test passes its own."""
-
-    reactor: Any
-    """Twisted's: descriptors, TCP, time, threads."""
-    monotonic: Callable[[], float] = time.monotonic
-    utcnow: Callable[[], datetime] = lambda: datetime.now(UTC)
-    interfaces: Callable[[], tuple[Interface, ...]] = read_interfaces
-    host_name: Callable[[], str] = socket.gethostname
 
 
 class BootService(MultiService):
@@ -116,10 +99,22 @@ class BootService(MultiService):
         self._add(self._catalog_watch())
         self.link = self._add(Link(is_missed=config.dhcp.enabled))
         self.bsdp = self._bsdp_responder() if config.bsdp.enabled else None
+        self.pxe = self._add(self._pxe_service()) if config.pxe.enabled else None
         self.dhcp = self._add(self._dhcp_service()) if config.dhcp.enabled else None
-        self.port67 = self._add(self._port_67()) if self.bsdp or self.dhcp else None
+        answers = self.bsdp or self.dhcp or self.pxe
+        self.port67 = self._add(self._port_67()) if answers else None
         self.tftp = self._add(self._tftp_service()) if config.tftp.enabled else None
-        self._add_web_services()
+        self.http, self.https = web_services(
+            config,
+            world,
+            addresses=self._web_addresses(),
+            open_file=self.booter.open_file,
+            observer=self.timeline,
+            counters=self.counters,
+        )
+        for web in (self.http, self.https):
+            if web is not None:
+                self._add(web)
         self._add(self._interface_watch())
 
     def _add(self, part: Part) -> Part:
@@ -143,7 +138,8 @@ class BootService(MultiService):
             self.dhcp.privilegedStartService()
         config = self._config
         for part, service, kind, port in (
-            (self.port67, "BSDP", "UDP", config.bsdp.port),
+            (self.port67, "DHCP" if config.dhcp.enabled else "BSDP", "UDP", config.bsdp.port),
+            (self.pxe, "PXE", "UDP", config.pxe.port),
             (self.tftp, "TFTP", "UDP", config.tftp.port),
             (self.http, "HTTP", "TCP", config.http.port),
             (self.https, "HTTPS", "TCP", config.https.port),
@@ -177,9 +173,9 @@ class BootService(MultiService):
         self.privilegedStartService()  # twist does not call it
         try:
             self.store.open_thd()
-            self.bindings.load_thd()
-            if self.dhcp is not None:
-                self.dhcp.load_thd()
+            for part in (self.bindings, self.pxe, self.dhcp):
+                if part is not None:
+                    part.load_thd()
         except StoreError as error:
             raise StartError(str(error)) from error
         super().startService()  # type: ignore[no-untyped-call]
@@ -218,7 +214,10 @@ class BootService(MultiService):
 
         return CatalogWatch(
             booter=self.booter,
-            catalog=Catalog([Root(path=share.path, share=share.name) for share in shares]),
+            catalog=Catalog(
+                [Root(path=share.path, share=share.name) for share in shares],
+                loaders=self._config.pxe.loaders if self._config.pxe.enabled else None,
+            ),
             publication=self.publication,
             interval=self._config.images.rescan,
             clock=reactor,
@@ -237,9 +236,31 @@ class BootService(MultiService):
             admission=Admission(allow=frozenset(settings.allow), deny=frozenset(settings.deny)),
         )
 
+    def _pxe_service(self) -> PxeService:
+        from netbootd.pxe.answer import WebPorts  # likewise
+        from netbootd.pxe.service import PxeService
+
+        http, https = self._config.http, self._config.https
+        return PxeService(
+            self._config.pxe,
+            world=self._world,
+            booter=self.booter,
+            timeline=self.timeline,
+            store=self.store,
+            counters=self.counters,
+            ports=WebPorts(
+                http=http.port if http.enabled else None,
+                https=https.port if https.enabled else None,
+            ),
+            interfaces=self._interfaces_with("pxe"),
+            server_address=self._server_address,
+            link=self.link,
+        )
+
     def _dhcp_service(self) -> DhcpService:
         from netbootd.dhcp.service import DhcpService  # 2 MiB that only its users need
 
+        pxe = self.pxe
         return DhcpService(
             self._config.dhcp,
             reactor=self._world.reactor,
@@ -249,14 +270,14 @@ class BootService(MultiService):
             monotonic=self._world.monotonic,
             counters=self.counters,
             interfaces=self._interfaces_with("dhcp"),
-            boot=lambda arrival: None,
+            boot=lambda arrival: None if pxe is None else pxe.boot_at(arrival),
         )
 
     def _port_67(self) -> DatagramService:
         port67 = Port67(
             bsdp=None if self.bsdp is None else self.bsdp.received,
             dhcp=None if self.dhcp is None else self.dhcp.received,
-            proxy=None,
+            proxy=None if self.pxe is None else self.pxe.received,
             is_on=lambda interface, service: getattr(self._config.on(interface), service),
             counters=self.counters,
         )
@@ -277,7 +298,7 @@ class BootService(MultiService):
         spreads_load = not isinstance(priority, int)
         return LocalServer(
             identity=ServerIdentity(
-                address=here.server_address or arrival.local_address,
+                address=self._server_address(arrival),
                 host_name=settings.server_name or self._world.host_name(),
                 priority=priority if isinstance(priority, int) else PRIORITY_BASE,
                 machine_name_format=settings.machine_name_format,
@@ -289,6 +310,10 @@ class BootService(MultiService):
             spreads_load=spreads_load,
         )
 
+    def _server_address(self, arrival: Arrival) -> IPv4Address:
+        """Which address of ours the clients of one interface are told."""
+        return self._config.on(arrival.interface).server_address or arrival.local_address
+
     def _tftp_service(self) -> TftpService:
         return TftpService(
             self._world.reactor,
@@ -299,46 +324,6 @@ class BootService(MultiService):
             counters=self.counters,
             monotonic=self._world.monotonic,
         )
-
-    def _add_web_services(self) -> None:
-        """HTTP and HTTPS share their limits and counters."""
-        config, reactor = self._config, self._world.reactor
-        limits = web_limits(config.http)
-        admission = WebAdmission(
-            total=config.http.max_connections, per_peer=config.http.max_connections_per_client
-        )
-        addresses = self._web_addresses()
-
-        def site(service: str) -> Site:
-            return Site.build(
-                service,
-                open_file=self.booter.open_file,
-                observer=self.timeline,
-                counters=self.counters,
-                boundary=secrets.token_hex(16).encode(),
-                limits=limits,
-                admission=admission,
-                monotonic=self._world.monotonic,
-            )
-
-        self.http = self.https = None
-        if config.http.enabled:
-            self.http = self._add(
-                HttpService(
-                    reactor, reactor, site("http"), addresses=addresses, port=config.http.port
-                )
-            )
-        if config.https.enabled:
-            self.https = self._add(
-                HttpsService(
-                    reactor,
-                    reactor,
-                    site("https"),
-                    credentials=_credentials(config.https),
-                    addresses=addresses,
-                    port=config.https.port,
-                )
-            )
 
     def _web_addresses(self) -> list[str]:
         interfaces = self._interfaces_with("http")
@@ -356,6 +341,8 @@ class BootService(MultiService):
         self._interfaces = tuple(interfaces)
         if self.bsdp is not None:
             self.bsdp.forget()
+        if self.pxe is not None:
+            self.pxe.serve(self._interfaces_with("pxe"))
         if self.dhcp is not None:
             self.dhcp.serve(self._interfaces_with("dhcp"))
         if self.port67 is not None:
@@ -407,32 +394,12 @@ class BootService(MultiService):
             if is_on
         ]
         addresses = [f"{a.ip} [{one.name}]" for one in self._interfaces for a in one.addresses]
-        count = len(self.booter.snapshot.bundles)
+        count = len(self.booter.snapshot.bundles) + len(self.booter.snapshot.entries)
         images = "1 image" if count == 1 else f"{count} images"
         return (
             f"netbootd {__version__} is ready: {', '.join(ports)} on {', '.join(addresses)};"
             f" {images}, {self.bindings.count} machines known"
         )
-
-
-def web_limits(settings: HttpSettings) -> Limits:
-    """The bounds of one connection."""
-    return Limits(
-        idle_timeout=settings.idle_timeout,
-        request_timeout=settings.request_timeout,
-        stall_timeout=settings.stall_timeout,
-        max_request=settings.max_request,
-    )
-
-
-def _credentials(settings: HttpsSettings) -> CertificateOptions:
-    """Raises StartError."""
-    assert settings.certificate is not None  # noqa: S101 - the configuration has been checked
-    assert settings.key is not None  # noqa: S101 - likewise
-    try:
-        return load_credentials(settings.certificate, settings.key, settings.minimum_version)
-    except CredentialsError as error:
-        raise StartError(f"[https] {error}") from error
 
 
 def _publication(config: Config) -> Publication:

@@ -19,8 +19,9 @@ from twisted.python import usage
 from netbootd import config
 from netbootd.check import check
 from netbootd.config import Config
-from netbootd.service import BootService, World
+from netbootd.service import BootService
 from netbootd.start import StartError
+from netbootd.world import World
 from ops import log
 from ops.config import ConfigError
 

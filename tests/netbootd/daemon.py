@@ -14,7 +14,8 @@ from twisted.trial.unittest import TestCase
 from images.author import sample_bundle_thd
 from netbootd import config
 from netbootd.interface import Interface
-from netbootd.service import BootService, World
+from netbootd.service import BootService
+from netbootd.world import World
 from tests.netbootd.temporary import folder
 
 LOOPBACK = Interface(

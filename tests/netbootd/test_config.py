@@ -67,6 +67,12 @@ def test_every_line_of_the_example_can_be_switched_on() -> None:
         assert all(f"[{name}" in document or f".{name}]" in document for name in tables)
 
 
+def test_https_boot_needs_https() -> None:
+    """Firmware is never told a URL that nobody serves."""
+    with pytest.raises(ConfigError, match=r"^pxe.scheme: is https, which is not served; enable"):
+        parse(b"pxe.scheme = 'https'", Config)
+
+
 def test_every_setting_is_explained() -> None:
     """Each key has a text, each table one of its own, and each type a description for errors."""
     tables = structs()

@@ -1,0 +1,24 @@
+"""What the daemon takes from its surroundings; a test passes its own."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from netbootd.interface import Interface, read_interfaces
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """Reactor, clocks, interfaces, name."""
+
+    reactor: Any
+    """Twisted's: descriptors, TCP, time, threads."""
+    monotonic: Callable[[], float] = time.monotonic
+    utcnow: Callable[[], datetime] = lambda: datetime.now(UTC)
+    interfaces: Callable[[], tuple[Interface, ...]] = read_interfaces
+    host_name: Callable[[], str] = socket.gethostname
