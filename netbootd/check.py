@@ -25,7 +25,7 @@ from netbootd.coexist.discover import search_thd
 from netbootd.coexist.firewall import about_firewall, read_tables_thd
 from netbootd.coexist.owner import owners_of
 from netbootd.coexist.port import about_ports
-from netbootd.coexist.server import SUBJECT, about_servers, leases_on
+from netbootd.coexist.server import SUBJECT, about_offers, about_silence, leases_on
 from netbootd.coexist.subnet import about_subnets
 from netbootd.config import Config, state_directory
 from netbootd.finding import Finding, Severity
@@ -35,9 +35,6 @@ from netbootd.link import why_closed
 from netbootd.privilege import Identity, acting_as, resolve_identity
 from netbootd.start import StartError
 from ops.config import ConfigError
-
-LOCK = "netbootd.sqlite.lock"
-"""What a running netbootd holds open in its state directory."""
 
 
 def check(file: Path | None, out: TextIO | None = None) -> int:
@@ -63,7 +60,7 @@ def findings_of(file: Path | None) -> Iterator[Finding]:
     with acting_as(_identity(settings)):
         yield from list(_images(settings))
     yield from _network(settings, interfaces)
-    yield from about_ports(settings, interfaces, state_directory(settings.state) / LOCK)
+    yield from about_ports(settings, interfaces, _lock(settings))
     yield from _neighbours(settings, interfaces)
     yield from _certificate(settings)
     yield from _state(settings)
@@ -153,8 +150,15 @@ def _neighbours(settings: Config, interfaces: Sequence[Interface]) -> Iterator[F
     except OSError as error:
         yield Finding(Severity.OK, SUBJECT, f"not looked for: {why_closed(error)}")
     else:
-        owners = owners_of("UDP", settings.bsdp.port)
-        yield from about_servers(search, leases_on(settings, links), owners)
+        leases = leases_on(settings, links)
+        yield from about_offers(search.offers, leases)
+        owners = owners_of("UDP", settings.bsdp.port, _lock(settings))
+        yield from about_silence(search.silent, leases, owners)
+
+
+def _lock(settings: Config) -> Path:
+    """What a running netbootd of this configuration holds open."""
+    return state_directory(settings.state) / "netbootd.sqlite.lock"
 
 
 def _certificate(settings: Config) -> Iterator[Finding]:

@@ -10,6 +10,7 @@
         TFTP        TftpService
         HTTP        HttpService (and HTTPS)
         watch       InterfaceWatch
+        neighbours  Neighbours                 other DHCP servers, firewalls: once
 
 Ports are bound first; then root is given up, if the configuration names a user; then the database
 is opened, the images are read, as that user, and the sockets begin to read.
@@ -18,6 +19,7 @@ is opened, the images are read, as that user, and the sockets begin to read.
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, TypeVar
@@ -36,6 +38,7 @@ from netbootd.booter import CatalogBooter, Publication
 from netbootd.bsdp.responder import Admission, BsdpResponder, LocalServer
 from netbootd.bsdp.teller import BsdpTeller
 from netbootd.catalog import CatalogWatch
+from netbootd.coexist.service import Neighbours
 from netbootd.config import Config, state_directory
 from netbootd.datagram import Arrival
 from netbootd.datagram_service import DatagramService
@@ -116,6 +119,14 @@ class BootService(MultiService):
             if web is not None:
                 self._add(web)
         self._add(self._interface_watch())
+        self.neighbours = self._add(
+            Neighbours(
+                reactor=world.reactor,
+                config=config,
+                interfaces=self._interfaces,
+                xid=secrets.randbits(32),
+            )
+        )
 
     def _add(self, part: Part) -> Part:
         part.setServiceParent(self)  # type: ignore[no-untyped-call]
@@ -134,6 +145,7 @@ class BootService(MultiService):
         self._require_images()
         self._allow_descriptors()
         self.link.privilegedStartService()
+        self.neighbours.privilegedStartService()
         if self.dhcp is not None:
             self.dhcp.privilegedStartService()
         config = self._config

@@ -150,7 +150,7 @@ class Search:
             flags=BROADCAST_FLAG,
             chaddr=hardware_address,
             options=(
-                RawOption(MESSAGE_TYPE.code, MESSAGE_TYPE.encode(MessageType.DISCOVER)),
+                MESSAGE_TYPE.of(MessageType.DISCOVER),
                 RawOption(55, REQUESTED),
             ),
         )

@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from netbootd.coexist.owner import has_open, owners_of
+from netbootd.coexist.owner import owners_of
 from netbootd.config import Config
 from netbootd.datagram import hears_all
 from netbootd.finding import Finding, Severity
@@ -69,11 +69,10 @@ def _about(wanted: Wanted, error: OSError, lock: Path) -> Finding:
     """An error if the port is somebody else's; a warning where that cannot be told."""
     severity = Severity.WARNING
     if error.errno == errno.EADDRINUSE:
-        owners = owners_of(wanted.kind, wanted.port)
-        strangers = [program for program in owners.programs if not has_open(program, lock)]
-        if strangers:
+        owners = owners_of(wanted.kind, wanted.port, lock)
+        if owners.programs:
             severity = Severity.ERROR
-        elif owners.programs and not owners.unknown:
+        elif owners.is_ours and not owners.is_hidden:
             text = f"{wanted.kind} port {wanted.port} is in use by this netbootd, which runs"
             return Finding(Severity.OK, wanted.service, text)
     text = str(bind_error(error, wanted.service, wanted.kind, wanted.port))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from netbootd.coexist.discover import Search
+from netbootd.coexist.discover import Offer
 from netbootd.coexist.owner import Owners
 from netbootd.config import Config
 from netbootd.finding import Finding, Severity
@@ -26,10 +26,9 @@ def leases_on(settings: Config, interfaces: Sequence[Interface]) -> frozenset[st
     )
 
 
-def about_servers(search: Search, leases: frozenset[str], owners: Owners) -> Iterator[Finding]:
-    """A finding for each server, and for each link without one. `leases` are the links on which we
-    give addresses; `owners` are the other programs of this computer that have port 67."""
-    for offer in search.offers:
+def about_offers(offers: Iterable[Offer], leases: frozenset[str]) -> Iterator[Finding]:
+    """A finding for each server. `leases` are the links on which we give addresses."""
+    for offer in offers:
         server = f"DHCP server {offer.server} on {offer.interface} gives addresses"
         if offer.interface not in leases:
             yield Finding(Severity.OK, SUBJECT, server)
@@ -40,10 +39,17 @@ def about_servers(search: Search, leases: frozenset[str], owners: Owners) -> Ite
             f"{server}, and so do we: one address may go to two machines; stop it, or set"
             f" dhcp = false in [interface.{offer.interface}]",
         )
-    for name in search.silent:
+
+
+def about_silence(
+    interfaces: Iterable[str], leases: frozenset[str], owners: Owners
+) -> Iterator[Finding]:
+    """A finding for each link on which nobody has answered. `owners` are the other programs of
+    this computer that have port 67, which no question on a link gets to."""
+    for name in interfaces:
         if name in leases:
             yield Finding(Severity.OK, SUBJECT, f"no other DHCP server answers on {name}")
-        elif owners.programs or owners.unknown:
+        elif owners:
             text = f"{owners} on this computer has UDP port 67 and may give addresses on {name}"
             yield Finding(Severity.OK, SUBJECT, text)
         else:
