@@ -21,9 +21,6 @@ from ops.database import StoreError
 from ops.store import Store
 from protocols.dhcp.server.lease import Lease, LeaseState, LeaseTable
 
-MAX_TEXT: Final = 255
-"""Characters of a host name that are kept; one DHCP option holds no more."""
-
 PRUNED_AT_ONCE: Final = 1000
 """Ended leases forgotten in one go: a tenth of what the store takes, so that ACKs have room."""
 
@@ -111,17 +108,10 @@ def _row(lease: Lease) -> dict[str, int | str]:
         "state": _NAMES[state],
         "starts": starts,
         "ends": ends,
-        "host_name": host_name and _kept(host_name),
+        "host_name": host_name,
         "circuit_id": circuit_id.hex(),
         "remote_id": remote_id.hex(),
     }
-
-
-def _kept(text: str) -> str:
-    """A text of the peer's as a database takes it; bytes that are not UTF-8 become `\\xff`."""
-    if not text.isascii():
-        text = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return text.replace("\0", "\\x00")[:MAX_TEXT]
 
 
 def _leases(rows: Iterator[tuple[Any, ...]]) -> Iterator[Lease]:
