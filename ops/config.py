@@ -12,6 +12,7 @@ import difflib
 import re
 import tomllib
 import types
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -111,10 +112,16 @@ def _document(data: bytes) -> dict[str, Any]:
         raise ConfigError(None, "", "a number is too long", "give a smaller number") from None
 
 
+@cache
+def _fields(settings: type[Struct]) -> dict[str, msgspec.structs.FieldInfo]:
+    """By key. Remembered, because evaluating annotations takes 0.5 ms, for each of 1,000 hosts."""
+    return {field.encode_name: field for field in msgspec.structs.fields(settings)}
+
+
 def _struct(table: Any, settings: type[Settings], path: str) -> Settings:
     if not isinstance(table, dict):
         raise _wrong(table, settings, path)
-    fields = {field.encode_name: field for field in msgspec.structs.fields(settings)}
+    fields = _fields(settings)
     for key in table:
         if key not in fields:
             raise _unknown(key, list(fields), path)

@@ -176,8 +176,10 @@ class _Reader:
             self._tell(block.line, f"`{block}` is no subnet; left out")
             return
         says = _merged(around.subnet, self.says(body))
-        if says.mask not in (None, str(network.netmask)):
-            self._tell(block.line, f"option subnet-mask {says.mask} stays out; {network} says it")
+        if says.mask is not None and says.mask != str(network.netmask):
+            self._tell(
+                block.line, f"`option subnet-mask {shown(says.mask)}` stays out; {network} says it"
+            )
         self._subnets.append(
             FoundSubnet(
                 line=block.line,

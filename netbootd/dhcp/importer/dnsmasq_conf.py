@@ -167,7 +167,7 @@ def _range(number: int, parts: list[str], lines: _Lines, tell: Tell) -> str | No
     tags, rest = _tags(parts)
     if rest and ":" in rest[0]:
         return "stays out: it is of IPv6 or of one interface"
-    first = value.address(rest[0])
+    first = value.address(rest[0] if rest else "")
     times = FoundTimes()
     if len(rest) > 1 and (seconds := _seconds(rest[-1])) is not None:
         times = FoundTimes(default=seconds)

@@ -10,6 +10,7 @@ A line whose lifetime is 0 takes the lease away. Source: src/lib/dhcpsrv/csv_lea
 from __future__ import annotations
 
 import re
+from itertools import zip_longest
 from typing import Final
 
 from netbootd.dhcp.importer import value
@@ -54,7 +55,7 @@ def read_leases(data: bytes) -> Leases:
             remarks.tell(number, f"`{shown(line)}` has {len(fields)} fields, not {len(columns)}")
             continue
         try:
-            _read_line(number, dict(zip(columns, fields, strict=False)), found)
+            _read_line(number, dict(zip_longest(columns, fields, fillvalue="")), found)
         except ValueError as error:
             remarks.tell(number, f"`{shown(line)}` is no lease: {shown(str(error))}")
     leases = (lease for lease in found.values() if lease is not None)
@@ -67,7 +68,7 @@ def _read_line(line: int, row: dict[str, str], found: dict[int, FoundLease | Non
     lifetime = value.number(row["valid_lifetime"])
     if lifetime == 0:
         return
-    code = row.get("state") or "0"
+    code = row.get("state", "0") or "0"
     if code not in _STATES:
         raise ValueError(f"state {code} is not known")
     state = _STATES[code]
