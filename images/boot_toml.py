@@ -281,7 +281,7 @@ class _Reader:
                 "use a placeholder such as {mac}, or an entry with a script",
             )
         for one in _BRACES.finditer(text):
-            if one[0] in "{}":
+            if one[0] in {"{", "}"}:
                 self._fail("command_line has a single brace", "write {{ or }} for a brace")
             if one[1] is not None and one[1] not in PLACEHOLDERS:
                 known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)

@@ -9,6 +9,7 @@ from images.bundle import BundleError
 from images.catalog import Catalog, Root, Snapshot, scan_thd
 from images.paths import open_file, resolve
 
+from .entries import DEBIAN, efi_program, make_entry
 from .folder import make_folder, write
 
 
@@ -341,3 +342,110 @@ def test_errors_of_the_catalog_are_values(tmp_path: Path) -> None:
     snapshot = scan_thd([Root(tmp_path / "gone")])
 
     assert isinstance(snapshot.errors[0], BundleError)
+
+
+def titled(title: str, more: str = "") -> str:
+    return DEBIAN.replace("Debian 12 installer", title) + more
+
+
+def test_entries_beside_images(tmp_path: Path) -> None:
+    """A folder with a boot.toml is a boot entry; one without, and a bundle with one, is not."""
+    make_folder(tmp_path)
+    write(tmp_path / "A.nbi/boot.toml", b"no concern of ours")
+    make_entry(tmp_path)
+    make_entry(tmp_path, "broken", "title = 1")
+    make_entry(tmp_path, "off", titled("Off", "enabled = false\n"))
+    make_entry(tmp_path, "other", without=("boot.toml",))
+    write(tmp_path / "file", b"")
+
+    snapshot = scan_thd([Root(tmp_path)])
+
+    assert names(snapshot) == ["A.nbi"]
+    assert [entry.name for entry in snapshot.entries] == ["debian"]
+    assert [each.name for each in snapshot.disabled] == ["off"]
+    (error,) = snapshot.errors
+    assert (error.path, error.folder) == (tmp_path / "broken/boot.toml", tmp_path / "broken")
+    assert snapshot.by_name["debian"] is snapshot.by_share["NetBootSP0", "debian"]
+    assert "off" not in snapshot.by_name
+
+
+def test_order_of_entries(tmp_path: Path) -> None:
+    """Defaults for every machine, defaults for some, the rest; by index, then by title."""
+    some = "enabled_system_identifiers = ['4c4c4544-0043-3010-8052-b4c04f564231']\n"
+    make_entry(tmp_path, "a", titled("zebra"))
+    make_entry(tmp_path, "b", titled("Apple"))
+    make_entry(tmp_path, "c", titled("x", "index = 9\n"))
+    make_entry(tmp_path, "d", titled("x", "index = 10\n"))
+    make_entry(tmp_path, "e", titled("x", "default = true\n" + some))
+    make_entry(tmp_path, "f", titled("x", "default = true\n"))
+
+    snapshot = scan_thd([Root(tmp_path)])
+
+    assert "".join(entry.name for entry in snapshot.entries) == "fecdba"
+
+
+def test_one_name_in_two_share_points(tmp_path: Path) -> None:
+    """As with images: by its name alone the first is meant, and one share holds a name once."""
+    make_entry(tmp_path / "1")
+    make_entry(tmp_path / "2")
+    make_entry(tmp_path / "3")
+    roots = [Root(tmp_path / "1", "A"), Root(tmp_path / "2", "B"), Root(tmp_path / "3", "B")]
+
+    snapshot = scan_thd(roots)
+
+    assert [entry.share for entry in snapshot.entries] == ["A", "B"]
+    assert snapshot.by_name["debian"].share == "A"
+    (error,) = snapshot.errors
+    assert f"share point, B, as {tmp_path}/2/debian" in error.why
+
+
+def test_entries_are_published_once_they_are_settled(tmp_path: Path) -> None:
+    """A new entry waits for the second scan that sees it the same; a changed one stays as it was
+    meanwhile, but one whose kernel or initrd grows is withdrawn."""
+    catalog = Catalog([Root(tmp_path)])
+    catalog.scan_thd()
+    path = make_entry(tmp_path)
+    assert whys(catalog.scan_thd()) == {"debian": "is still being copied"}
+    published = catalog.scan_thd()
+    assert [entry.title for entry in published.entries] == ["Debian 12 installer"]
+
+    write(path / "boot.toml", titled("New").encode())
+    assert catalog.scan_thd() is published
+    assert [entry.title for entry in catalog.scan_thd().entries] == ["New"]
+
+    with (path / "initrd.gz").open("ab") as file:
+        file.write(b"more")
+    assert whys(catalog.scan_thd()) == {"debian": "is still being copied"}
+    assert catalog.scan_thd().entries[0].sizes["initrd.gz"] == 14
+
+
+def test_entry_without_its_boot_toml_is_gone(tmp_path: Path) -> None:
+    """Taking boot.toml away is the way to withdraw an entry."""
+    path = make_entry(tmp_path)
+    catalog = Catalog([Root(tmp_path)])
+    assert len(catalog.scan_thd().entries) == 1
+
+    (path / "boot.toml").unlink()
+
+    snapshot = catalog.scan_thd()
+    assert (snapshot.entries, snapshot.errors) == ((), ())
+
+
+def test_loaders(tmp_path: Path) -> None:
+    """The folder of loaders is looked at like the images: settled first, then served."""
+    folder = tmp_path / "loaders"
+    catalog = Catalog([], loaders=folder)
+    missing = catalog.scan_thd()
+    assert missing.loaders is None
+    assert whys(missing)["loaders"].startswith("cannot be read")
+
+    write(folder / "snponly.efi", efi_program())
+    assert catalog.scan_thd().loaders is None
+    loaders = catalog.scan_thd().loaders
+    assert loaders is not None
+    assert loaders.files == {"snponly.efi": "snponly.efi"}
+
+    write(folder / "undionly.kpxe", b"ipxe")
+    still = catalog.scan_thd().loaders
+    assert still is loaders
+    assert "undionly.kpxe" in getattr(catalog.scan_thd().loaders, "files", {})

@@ -26,6 +26,7 @@ from images.paths import (
 from images.root_path import NfsExport
 
 from .conftest import as_nobody
+from .entries import efi_program, make_entry
 from .folder import FILES, make_folder, write
 
 SERVER = IPv4Address("10.99.0.1")
@@ -391,3 +392,96 @@ def test_resolved_file_of_our_own_names(snapshot: Snapshot) -> None:
     assert resolve(snapshot, boot_file_name(bundle, "i386")) == expected
     decoded = text.removeprefix("http://10.99.0.1").replace("%20", " ")
     assert resolve(snapshot, decoded).role is Role.ROOT_IMAGE
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Snapshot:
+    """An image, a boot entry and a folder of loaders."""
+    share, loaders = tmp_path / "share", tmp_path / "loaders"
+    make_folder(share)
+    make_entry(share, files={"a/b.cpio": b"more", "grubx64": efi_program()})
+    make_entry(share, "grub", 'title = "G"\nefi = "grubx64"\n', files={"grubx64": efi_program()})
+    make_entry(share, "off", 'title = "Off"\nkernel = "linux"\nenabled = false\n')
+    write(loaders / "snponly.efi", efi_program())
+    write(loaders / "undionly.kpxe", b"ipxe")
+    write(loaders / "grub/x86_64-efi/http.mod", b"module")
+    write(loaders / "NetBoot/x", b"never asked for")
+    return scan_thd([Root(share, "SP1")], loaders=loaders)
+
+
+@pytest.mark.parametrize(
+    ("requested", "name", "role"),
+    [
+        ("debian/linux", "debian/linux", Role.KERNEL),
+        ("/debian/initrd.gz", "debian/initrd.gz", Role.INITRD),
+        ("NetBoot/SP1/debian/a/b.cpio", "debian/a/b.cpio", Role.OTHER),
+        ("\\NetBoot\\SP1\\debian\\grubx64", "debian/grubx64", Role.LOADER),
+        ("debian/preseed.cfg", "debian/preseed.cfg", Role.OTHER),
+        ("grub/grubx64", "grub/grubx64", Role.LOADER),
+        ("snponly.efi", "snponly.efi", Role.LOADER),
+        ("/undionly.kpxe", "undionly.kpxe", Role.LOADER),
+        ("//grub/x86_64-efi/http.mod", "grub/x86_64-efi/http.mod", Role.LOADER),
+        ("A.nbi/i386/booter", "A.nbi/i386/booter", Role.BOOTER),
+    ],
+)
+def test_names_of_entries_and_loaders(
+    network: Snapshot, requested: str, name: str, role: Role
+) -> None:
+    """Files of entries go by share and folder, or by the folder; loaders by their own names, also
+    where a folder of images begins alike."""
+    with open_file(resolve(network, requested)) as file:
+        assert (file.name, file.role) == (name, role)
+
+
+@pytest.mark.parametrize(
+    ("requested", "is_efi"),
+    [
+        ("debian/linux", True),
+        ("debian/initrd.gz", False),
+        ("debian/grubx64", True),
+        ("snponly.efi", True),
+        ("undionly.kpxe", False),
+        ("A.nbi/i386/booter", True),
+        ("A.nbi/i386/x86_64/kernelcache", False),
+    ],
+)
+def test_programs_for_firmware(network: Snapshot, requested: str, is_efi: bool) -> None:
+    """A file is known to be an EFI program by its head, a Mac's booter by what it is for."""
+    with open_file(resolve(network, requested)) as file:
+        assert file.is_efi is is_efi
+
+
+@pytest.mark.parametrize(
+    ("requested", "reason"),
+    [
+        ("debian/boot.toml", Refusal.NO_FILE),
+        ("debian/../A.nbi/i386/booter", Refusal.TRAVERSAL),
+        ("../loaders/snponly.efi", Refusal.TRAVERSAL),
+        ("off/linux", Refusal.DISABLED),
+        ("NetBoot/SP1/off/linux", Refusal.DISABLED),
+        ("NetBoot/snponly.efi", Refusal.NO_BUNDLE),
+        ("SNPONLY.EFI", Refusal.NO_BUNDLE),
+        ("grub", Refusal.NO_FILE),
+        ("x86_64-efi/http.mod", Refusal.NO_BUNDLE),
+        ("loaders/snponly.efi", Refusal.NO_BUNDLE),
+    ],
+)
+def test_names_of_entries_and_loaders_that_lead_nowhere(
+    network: Snapshot, requested: str, reason: Refusal
+) -> None:
+    """boot.toml is nobody's business, and there is no way from one folder to another."""
+    assert refused(network, requested) is reason
+
+
+def test_loader_that_became_a_link(tmp_path: Path) -> None:
+    """A loader is opened as the catalog saw it, or not at all."""
+    write(tmp_path / "secret", b"secret")
+    write(tmp_path / "loaders/x", b"loader")
+    found = scan_thd([], loaders=tmp_path / "loaders")
+    (tmp_path / "loaders/x").unlink()
+    (tmp_path / "loaders/x").symlink_to("../secret")
+
+    with pytest.raises(PathRefused) as caught:
+        open_file(resolve(found, "x"))
+
+    assert caught.value.reason is Refusal.CHANGED

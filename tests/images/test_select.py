@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 
 from images.bundle import Bundle
 from images.catalog import Root, Snapshot, scan_thd
-from images.select import applicable, matches, selectable, supports
+from images.select import applicable, applicable_entries, matches, selectable, supports
 
+from .entries import DEBIAN, make_entry
 from .folder import make_folder
 
 MAC = bytes.fromhex("aabbccddeeff")
@@ -216,3 +218,71 @@ def test_applicable_agrees_with_the_rules(
             assert supports(bundle, arch="i386", system_id=system_id, mac=mac) is expected
             listed = titles(snapshot, system_id=system_id, mac=mac, attributes=attributes)
             assert bool(listed) is (expected and seen)
+
+
+MACHINE = UUID("4c4c4544-0043-3010-8052-b4c04f564231")
+ANOTHER = UUID("564d4c55-0001-0002-0003-525400770010")
+
+
+def entries_for(
+    root: Path,
+    *keys: str,
+    platform: str = "uefi-x86-64",
+    machine_id: UUID | None = MACHINE,
+    mac: bytes = MAC,
+) -> list[int]:
+    """Which of the entries with these further keys the machine may boot, by their place."""
+    for number, more in enumerate(keys):
+        make_entry(root, f"{number}", DEBIAN + more)
+    snapshot = scan_thd([Root(root)])
+    assert snapshot.errors == ()
+    found = applicable_entries(snapshot, platform=platform, machine_id=machine_id, mac=mac)
+    return [int(entry.name) for entry in found]
+
+
+@pytest.mark.parametrize(
+    ("platform", "expected"),
+    [("bios", [0, 1]), ("uefi-x86-64", [0]), ("uefi-arm64", [2]), ("uefi-x86", [])],
+)
+def test_entries_by_platform(tmp_path: Path, platform: str, expected: list[int]) -> None:
+    """A machine sees what is for it."""
+    keys = ("", 'architectures = ["bios"]\n', 'architectures = ["uefi-arm64"]\n')
+
+    assert entries_for(tmp_path, *keys, platform=platform) == expected
+
+
+@pytest.mark.parametrize(
+    ("machine_id", "expected"), [(MACHINE, [0, 1]), (ANOTHER, [0, 2]), (None, [0, 2])]
+)
+def test_entries_by_system_identifier(
+    tmp_path: Path, machine_id: UUID | None, expected: list[int]
+) -> None:
+    """An identifier in both lists is disabled; who tells none is on no list."""
+    enabled = f'enabled_system_identifiers = ["{MACHINE}"]\n'
+    disabled = f'disabled_system_identifiers = ["{MACHINE}"]\n'
+    keys = ("", enabled, disabled, enabled + disabled)
+
+    assert entries_for(tmp_path, *keys, machine_id=machine_id) == expected
+
+
+def test_system_identifier_in_either_byte_order(tmp_path: Path) -> None:
+    """What dmidecode prints of old machines is not what their firmware sends, but for the order of
+    some bytes."""
+    swapped = UUID(bytes=MACHINE.bytes_le)
+    keys = (f'enabled_system_identifiers = ["{swapped}"]\n',)
+
+    assert entries_for(tmp_path, *keys, machine_id=MACHINE) == [0]
+
+
+def test_entries_by_address(tmp_path: Path) -> None:
+    """As with images, an address in both lists is disabled."""
+    mine, other = MAC.hex(":"), OTHER.hex(":")
+    keys = (
+        f'enabled_mac_addresses = ["{mine}"]\n',
+        f'enabled_mac_addresses = ["{other}"]\n',
+        f'disabled_mac_addresses = ["{mine}"]\n',
+        f'enabled_mac_addresses = ["{mine}"]\ndisabled_mac_addresses = ["{mine}"]\n',
+    )
+
+    assert entries_for(tmp_path, *keys) == [0]
+    assert entries_for(tmp_path, *keys, mac=OTHER) == [1, 2]

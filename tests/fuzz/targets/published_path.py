@@ -1,5 +1,6 @@
 """Whatever name a client asks for, as bytes or as text, it is a file that the catalog saw in an
-enabled bundle, spelt exactly so, or it is refused for a stated reason."""
+enabled bundle or boot entry or in the folder of loaders, spelt exactly so, or it is refused for a
+stated reason."""
 
 from __future__ import annotations
 
@@ -17,10 +18,11 @@ CONTENT = b"published"
 
 @functools.cache
 def catalog() -> Snapshot:
-    """A share point with an enabled and a disabled bundle, on disk for as long as we run."""
+    """A share point with an enabled and a disabled bundle, a boot entry, and a folder of loaders,
+    on disk for as long as we run."""
     folder = tempfile.TemporaryDirectory(prefix="published-")
     atexit.register(folder.cleanup)
-    root = Path(folder.name)
+    root = Path(folder.name) / "images"
     names = ("booter", "x86_64/kernelcache", "com.apple.Boot.plist")
     for index, name in enumerate(("Sierra Install.nbi", "Off.nbi"), start=1):
         bundle = root / name
@@ -39,7 +41,13 @@ def catalog() -> Snapshot:
             path.write_bytes(CONTENT)
         (bundle / "NBImageInfo.plist").write_bytes(plistlib.dumps(info))
     (root / "secret").write_bytes(b"secret")
-    return scan_thd([Root(root)])
+    for path in ("images/debian/linux", "images/debian/a/b", "loaders/grub/x.mod", "loaders/x"):
+        made = Path(folder.name) / path
+        made.parent.mkdir(parents=True, exist_ok=True)
+        made.write_bytes(CONTENT)
+    entry = b'title = "Debian"\nkernel = "linux"\narchitectures = ["bios"]\n'
+    (root / "debian/boot.toml").write_bytes(entry)
+    return scan_thd([Root(root)], loaders=Path(folder.name) / "loaders")
 
 
 def target(data: bytes) -> None:
@@ -55,7 +63,8 @@ def check(name: bytes | str) -> None:
     except PathRefused as refused:
         str(refused).encode()
         return
-    assert resolved.folder in snapshot.bundles
+    assert resolved.folder in (*snapshot.bundles, *snapshot.entries, snapshot.loaders)
+    assert resolved.relative != "boot.toml"
     written = name if isinstance(name, str) else name.decode()
     parts = [part for part in written.replace("\\", "/").split("/") if part not in ("", ".")]
     assert parts[-resolved.relative.count("/") - 1 :] == resolved.relative.split("/")
