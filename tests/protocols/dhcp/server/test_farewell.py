@@ -8,6 +8,7 @@ from ipaddress import IPv4Address
 import pytest
 
 from protocols.dhcp import registry as r
+from protocols.dhcp.boot import BootParameters
 from protocols.dhcp.option import RawOption
 from protocols.dhcp.server.lease import LeaseState
 from protocols.dhcp.server.outcome import Decline, Inform, Reason, Release
@@ -221,8 +222,6 @@ def test_malformed_options(code: int) -> None:
 
 def test_offer_that_cannot_be_written_is_not_held() -> None:
     """A boot file that does not fit its field makes no OFFER, and holds no address."""
-    from protocols.dhcp.boot import BootParameters
-
     site = Site(boot=lambda asked, name: BootParameters(file=bytes(129)))
 
     assert reason(site.discover(RawOption(60, b"PXEClient"))) is Reason.UNSENDABLE
