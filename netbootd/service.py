@@ -104,7 +104,7 @@ class BootService(MultiService):
         self.bsdp = self._bsdp_responder() if config.bsdp.enabled else None
         self.pxe = self._add(self._pxe_service()) if config.pxe.enabled else None
         self.dhcp = self._add(self._dhcp_service()) if config.dhcp.enabled else None
-        answers = self.bsdp or self.dhcp or self.pxe
+        answers = self.bsdp or self.dhcp or (self.pxe and config.pxe.proxy)
         self.port67 = self._add(self._port_67()) if answers else None
         self.tftp = self._add(self._tftp_service()) if config.tftp.enabled else None
         self.http, self.https = web_services(
@@ -289,7 +289,7 @@ class BootService(MultiService):
         port67 = Port67(
             bsdp=None if self.bsdp is None else self.bsdp.received,
             dhcp=None if self.dhcp is None else self.dhcp.received,
-            proxy=None if self.pxe is None else self.pxe.received,
+            proxy=self.pxe.received if self.pxe is not None and self._config.pxe.proxy else None,
             is_on=lambda interface, service: getattr(self._config.on(interface), service),
             counters=self.counters,
         )

@@ -64,6 +64,9 @@ class PxeSettings(Struct, frozen=True, kw_only=True):
 
     enabled: bool = False
     """Answer PXE and HTTP boot clients, and nobody else."""
+    proxy: bool = True
+    """Answer their first question, on port 67, beside the DHCP server (proxyDHCP). Turn it off
+    where the DHCP server, on this computer, sends them on to port 4011 by option 60 "PXEClient"."""
     port: Port = 4011
     """UDP port of the boot server that PXE firmware asks again. Firmware knows no other."""
     loaders: Annotated[Path | None, Meta(examples=["/usr/lib/ipxe"])] = None
