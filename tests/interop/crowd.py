@@ -125,7 +125,7 @@ class Crowd:
             self._ask(client, _message(MessageType.REQUEST, client.mac, client.xid, wanted))
         else:
             client.address = None
-            del self.promises.holders[address]  # from now on it may be another's
+            self.promises.holders.pop(address, None)  # from now on it may be another's
             self._send(_message(MessageType.RELEASE, client.mac, client.xid, ciaddr=address))
             self._idle.append(client)
 
