@@ -116,8 +116,8 @@ class CatalogWatch(Service):
         if snapshot.loaders is not None:
             path, count = snapshot.loaders.path, len(snapshot.loaders.files)
             yield _News(path, LogLevel.info, f"{shown(path)}: {count} loader files are served")
-            for warning in snapshot.loaders.warnings:
-                yield _News(path, LogLevel.warn, warning)
+            for warning in snapshot.loaders.warnings:  # Debian's folder of iPXE has such links
+                yield _News(path, LogLevel.info, warning)
         for disabled in snapshot.disabled:
             yield _News(disabled.path, LogLevel.info, f"{_what(disabled)} is disabled")
         for error in snapshot.errors:
