@@ -49,6 +49,7 @@ from protocols.dhcp.server.outcome import (
     Silence,
 )
 from protocols.dhcp.server.question import Question, ask
+from protocols.dhcp.server.quick import Quick
 from protocols.dhcp.server.reply import Terms, option_list
 from protocols.dhcp.value import MessageType
 from protocols.errors import DecodeError
@@ -80,6 +81,7 @@ class DatagramServer:
 
     def __init__(self, server: DhcpServer) -> None:
         self.server = server
+        self._quick = Quick(server)
         self._questions: dict[bytes, Question] = {}
         self._written: dict[tuple[object, ...], bytes] = {}
 
@@ -90,6 +92,9 @@ class DatagramServer:
 
         Raises DecodeError if it is not DHCP, and nothing else.
         """
+        outcome = self._quick.respond(data, link=link, now=now)
+        if outcome is not None:
+            return outcome
         if data[HEADER.size : OPTIONS_OFFSET] != COOKIE or data[OP] != BOOTREQUEST:
             return self._respond_in_full(data, link, source, now, boot)
         area = data[OPTIONS_OFFSET:]

@@ -106,7 +106,7 @@ def ask(options: Iterable[RawOption]) -> Question:
         _number(get(51), 4),
         get(55, b""),
         _room(get(57)),
-        _text(get(12)),
+        host_name_of(get(12)),
         vendor_class,
         _user_classes(get(77)),
         _architectures(get(93, b"")),
@@ -147,7 +147,8 @@ def _room(data: bytes | None) -> int:
     return max(LEAST_MESSAGE, min(size, MOST_MESSAGE)) - IP_AND_UDP
 
 
-def _text(data: bytes | None) -> str:
+def host_name_of(data: bytes | None) -> str:
+    """Option 12 as text."""
     return data[:HOST_NAME_LIMIT].rstrip(b"\0").decode("utf-8", "replace") if data else ""
 
 
