@@ -24,15 +24,21 @@ PACKAGES = {
     "curl": "curl",
     "dhclient": "isc-dhcp-client",
     "dhcpcd": "dhcpcd-base",
+    "dhcpd": "isc-dhcp-server",
+    "dhcping": "dhcping",
     "dhcrelay": "isc-dhcp-relay",
     "dmg2img": "dmg2img",
     "dnsmasq": "dnsmasq-base",
     "ethtool": "ethtool",
     "go": "golang-go",
+    "grub-script-check": "grub-common",
     "ip": "iproute2",
+    "kea-dhcp4": "kea-dhcp4-server",
     "nbdkit": "nbdkit",
+    "nft": "nftables",
     "nsenter": "util-linux",
     "openssl": "openssl",
+    "perfdhcp": "kea-admin",
     "qemu-img": "qemu-utils",
     "qemu-io": "qemu-utils",
     "qemu-system-x86_64": "qemu-system-x86",
@@ -50,6 +56,8 @@ PACKAGES = {
 """Command → package."""
 
 FILES = {
+    "/etc/udhcpc/default.script": "udhcpc",
+    "/lib/systemd/systemd-networkd": "systemd",
     "/usr/share/gocode/src/github.com/insomniacslk/dhcp/dhcpv4/bsdp": (
         "golang-github-insomniacslk-dhcp-dev"
     ),
