@@ -12,6 +12,7 @@ from twisted.logger import LogEvent, Logger, LogLevel, formatEvent
 
 from netbootd.boot_log import MAX_MISSED, boot_log, identifier
 from netbootd.event import (
+    EntrySelected,
     Event,
     FileMissing,
     ImageOffered,
@@ -34,6 +35,7 @@ WHO: dict[str, Any] = {
 BSDP: dict[str, Any] = {**WHO, "interface": "en0"}
 MODEL = {"architecture": "i386", "system_id": "iMac14,2"}
 LISTED = ImagesListed(**BSDP, **MODEL, images=3, applicable=3, size=302)
+PC: dict[str, Any] = {**WHO, "service": "http", "platform": "bios"}
 FILE: dict[str, Any] = {
     **WHO,
     "service": "tftp",
@@ -99,6 +101,16 @@ def text(line: LogEvent) -> str:
             "warn: NetBoot: [1,a8:20:66:1:2:3] not answered 10.0.0.50 [en0]: version is missing",
         ),
         (
+            EntrySelected(**PC, entry="debian", title="Debian 12", stays=False),
+            "info: NetBoot: [1,a8:20:66:1:2:3] selected 10.0.0.50 arch=bios entry=debian"
+            " “Debian 12”",
+        ),
+        (
+            EntrySelected(**PC, entry="debian", title="Debian 12", stays=True),
+            "info: NetBoot: [1,a8:20:66:1:2:3] selected 10.0.0.50 arch=bios entry=debian"
+            " “Debian 12” from now on",
+        ),
+        (
             TransferStarted(**FILE),
             "debug: tftp: a8:20:66:01:02:03 10.0.0.50 reads A.nbi/i386/booter (1000 bytes)",
         ),
@@ -156,10 +168,45 @@ def levels(*events: Event) -> list[str]:
     return [text(each).partition(":")[0] for each in logged(*events)]
 
 
-@pytest.mark.parametrize("name", ["PlatformSupport.plist", "com.apple.Boot.plist"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "A.nbi/i386/PlatformSupport.plist",
+        r"i386\com.apple.Boot.plist",
+        # captures `chain-*`: shim beside itself, PXELINUX by MAC and address, GRUB
+        "revocations_sku.efi",
+        "debian/revocations_sbat.efi",
+        "/debian/shim_certificate_0.efi",
+        "pxelinux.cfg/01-52-54-00-77-00-11",
+        "pxelinux.cfg/0A4D0092",
+        "pxelinux.cfg/default",
+        "/grub/x86_64-efi/command.lst",
+        "/grub/x86_64-efi/terminal.lst",
+        "/grub/grub.cfg-01-52-54-00-77-00-10",
+        "/grub/grub.cfg-0A4D",
+        "autoexec.ipxe",
+    ],
+)
 def test_what_firmware_boots_without_is_not_missed(name: str) -> None:
     """A file that need not exist is told to those who debug only."""
-    assert levels(missing(f"A.nbi/i386/{name}"), missing(f"i386\\{name}")) == ["debug"] * 2
+    assert levels(missing(name)) == ["debug"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "grubx64.efi",
+        "/grub/x86_64-efi/http.mod",
+        "ldlinux.c32",
+        "snponly.efi",
+        "xrevocations_sku.efi",
+        "pxelinux.cfg/a/b",
+        "PlatformSupport.plist/x",
+    ],
+)
+def test_what_firmware_needs_is_missed(name: str) -> None:
+    """A loader, its parts, and what only looks like a file that need not exist."""
+    assert levels(missing(name)) == ["warn"]
 
 
 def test_the_same_want_is_told_once_a_minute() -> None:

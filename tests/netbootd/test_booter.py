@@ -15,8 +15,16 @@ from images.catalog import Catalog, Root, Snapshot
 from images.paths import PathRefused, Refusal
 from images.root_path import NfsExport
 from netbootd import booter as booter_module
-from netbootd.booter import Asker, CatalogBooter, Publication, why_not_offered
+from netbootd.booter import (
+    Asker,
+    CatalogBooter,
+    PcAsker,
+    Publication,
+    why_entry_not_offered,
+    why_not_offered,
+)
 from tests.images.conftest import as_nobody
+from tests.images.entries import DEBIAN, efi_program, make_entry
 from tests.images.folder import make_folder, write
 from tests.netbootd.lines import capture
 from tests.netbootd.temporary import folder
@@ -214,6 +222,134 @@ class BooterTests(SynchronousTestCase):
             self.booter.offered_images(replace(ASKER, mac=mac, system_id=f"Mac{number}"))
 
         self.assertLessEqual(len(self.booter._images), 8)
+
+
+PC = PcAsker(mac=MAC, platform="uefi-x86-64", server=IPv4Address("10.0.0.1"))
+SHIM = 'title = "Shim"\nefi = "shimx64.efi"\n'
+
+
+class EntryTests(SynchronousTestCase):
+    """PCs and what they may boot."""
+
+    def setUp(self) -> None:
+        self.root = folder(self)
+        self.booter = CatalogBooter(HTTP)
+        make_entry(self.root)
+        make_entry(self.root, "shim", SHIM, files={"shimx64.efi": efi_program()})
+
+    def publish(self, *more: Root, loaders: Path | None = None) -> None:
+        self.booter.publish(Catalog([Root(self.root), *more], loaders=loaders).scan_thd())
+
+    def names(self, asker: PcAsker = PC) -> list[str]:
+        return [each.name for each in self.booter.boot_entries(asker)]
+
+    def test_an_entry_as_pxe_needs_it(self) -> None:
+        """With the path of the EFI program, if firmware starts it by itself."""
+        self.publish()
+
+        linux, shim = self.booter.boot_entries(PC)
+
+        self.assertEqual(
+            (linux.name, linux.title, linux.efi), ("debian", "Debian 12 installer", None)
+        )
+        self.assertEqual(
+            (shim.name, shim.title, shim.efi),
+            ("shim", "Shim", "NetBoot/NetBootSP0/shim/shimx64.efi"),
+        )
+
+    def test_machines_of_another_kind(self) -> None:
+        """Each platform sees what is for it."""
+        self.publish()
+
+        self.assertEqual(self.names(replace(PC, platform="bios")), ["debian"])
+        self.assertEqual(self.names(replace(PC, platform="uefi-arm64")), [])
+
+    def test_one_machine_is_never_answered_for_another(self) -> None:
+        """Where an entry is for some machines only, the answers are kept apart."""
+        make_entry(self.root, "mine", DEBIAN + f'enabled_mac_addresses = ["{MAC.hex()}"]\n')
+        self.publish()
+
+        for _ in range(2):
+            self.assertEqual(self.names(), ["debian", "mine", "shim"])
+            self.assertEqual(self.names(replace(PC, mac=OTHER)), ["debian", "shim"])
+
+    def test_machines_of_one_platform_share_an_answer(self) -> None:
+        """Where no entry depends on the machine, the same tuple answers all."""
+        self.publish()
+
+        answers = [self.booter.boot_entries(replace(PC, mac=mac)) for mac in (MAC, OTHER)]
+
+        self.assertIs(answers[0], answers[1])
+
+    def test_two_entries_of_one_name(self) -> None:
+        """The one in a later share point goes by its share as well, and by that it is chosen."""
+        make_entry(self.root / "two", "debian")
+        self.publish(Root(self.root / "two", "SP1"))
+
+        self.assertEqual(self.names(), ["debian", "SP1/debian", "shim"])
+        chosen = self.booter.chosen_entry(PC, "SP1/debian")
+        assert chosen is not None
+        self.assertEqual(chosen.entry.share, "SP1")
+
+    def test_what_was_chosen(self) -> None:
+        """The configuration's word goes before what was chosen at the machine; what the machine may
+        not boot is not chosen."""
+        self.publish()
+        kept: dict[bytes, str] = {}
+        self.booter.choice = kept.get
+
+        def chosen(boot: str | None, asker: PcAsker = PC) -> str | None:
+            entry = self.booter.chosen_entry(asker, boot)
+            return None if entry is None else entry.name
+
+        self.assertIsNone(chosen(None))
+        self.assertEqual(chosen("shim"), "shim")
+        kept[MAC] = "shim"
+        self.assertEqual((chosen(None), chosen("debian")), ("shim", "debian"))
+        self.assertIsNone(chosen("gone"))
+        self.assertIsNone(chosen(None, replace(PC, platform="bios")))
+        self.assertIsNone(chosen(None, replace(PC, mac=OTHER)))
+
+    def test_entries_that_need_http(self) -> None:
+        """Without HTTP there is no URL of ours to put into a command line."""
+        offline = Publication(http_port=None, nfs=None)
+        self.booter = CatalogBooter(offline)
+        self.publish()
+
+        self.assertEqual(self.names(), ["shim"])
+        (debian, shim) = self.booter.snapshot.entries
+        self.assertEqual(
+            why_entry_not_offered(debian, offline),
+            "its command line has {base_url} and http.enabled is false",
+        )
+        self.assertIsNone(why_entry_not_offered(shim, offline))
+
+    def test_what_a_pc_said_of_itself_is_remembered(self) -> None:
+        """The last word counts, and the number of machines is bounded."""
+        self.patch(booter_module, "MAX_ASKERS", 4)
+        self.publish()
+        self.booter.boot_entries(PC)
+        self.booter.chosen_entry(replace(PC, platform="bios"), None)
+        self.assertEqual(self.booter.asker(MAC), replace(PC, platform="bios"))
+
+        for number in range(3):
+            self.booter.boot_entries(replace(PC, mac=bytes([number] * 6)))
+        self.booter.boot_entries(replace(PC, platform="bios"))
+        self.booter.boot_entries(replace(PC, mac=OTHER))
+
+        self.assertIsNotNone(self.booter.asker(MAC))
+        self.assertIsNone(self.booter.asker(bytes(6)))
+
+    def test_loaders(self) -> None:
+        """It can be asked whether a loader is there."""
+        self.assertIs(self.booter.has_loader("snponly.efi"), False)
+        write(self.root / "loaders/snponly.efi", efi_program())
+        self.publish(loaders=self.root / "loaders")
+
+        self.assertIs(self.booter.has_loader("snponly.efi"), True)
+        self.assertIs(self.booter.has_loader("undionly.kpxe"), False)
+        with self.booter.open_file("/snponly.efi", peer="10.0.0.50", service="tftp") as file:
+            self.assertEqual((file.name, file.is_efi), ("snponly.efi", True))
 
 
 class OpenFileTests(SynchronousTestCase):

@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from images.catalog import Catalog, Root, Snapshot
 from netbootd.booter import CatalogBooter, Publication
 from netbootd.catalog import CatalogWatch
+from tests.images.entries import DEBIAN, make_entry
 from tests.images.folder import make_folder, write
 from tests.netbootd.lines import capture
 from tests.netbootd.temporary import folder
@@ -69,6 +70,34 @@ class FollowTests(WatchTests):
 
         self.assertEqual((self.titles(), self.scans), (["Alpha"], 0))
         self.assertEqual(self.told(), ['info: A.nbi: image 7 "Alpha" is served'])
+
+    def test_boot_entries_are_told_of_like_images(self) -> None:
+        """Served, disabled, broken and mended: each is one line, by the folder."""
+        make_entry(self.root)
+        make_entry(self.root, "off", DEBIAN + "enabled = false\n")
+        make_entry(self.root, "odd", "title = 1")
+        self.watch().startService()
+        self.assertEqual(
+            self.told(),
+            [
+                'info: debian: boot entry "Debian 12 installer" (bios, uefi-x86-64) is served',
+                'info: off: boot entry "Debian 12 installer" (bios, uefi-x86-64) is disabled',
+                "warn: odd/boot.toml: says nothing to boot;"
+                ' write kernel = "..." (and initrd), efi = "..." or script = "..."',
+            ],
+        )
+
+        make_entry(self.root, "odd")
+        shutil.rmtree(self.root / "off")
+        self.look(3)
+
+        self.assertEqual(
+            self.told(),
+            [
+                "info: off: gone",
+                'info: odd: boot entry "Debian 12 installer" (bios, uefi-x86-64) is served',
+            ],
+        )
 
     def test_a_bundle_that_is_added_is_served(self) -> None:
         """A folder copied in while the daemon runs is picked up, and told once."""

@@ -13,6 +13,7 @@ import pytest
 
 from netbootd.check import Severity, check, findings_of
 from tests.images.conftest import as_nobody
+from tests.images.entries import DEBIAN, make_entry
 from tests.images.folder import make_folder, write
 from tests.netbootd.certificate import write_certificate
 
@@ -181,6 +182,29 @@ def test_images_that_some_machine_will_not_see(site: Site) -> None:
         " or take i386 out of Architectures in NBImageInfo.plist",
     ]
     assert "images         images/D.nbi: Delta, disabled" in site.only(Severity.OK)
+
+
+def test_boot_entries_and_loaders(site: Site) -> None:
+    """They are listed like images; what keeps an entry back is a warning."""
+    make_entry(site.images)
+    make_entry(site.images, "off", DEBIAN + "enabled = false\n")
+    make_entry(site.images, "odd", without=("linux",))
+    (site.folder / "loaders").mkdir()
+    (site.folder / "loaders/undionly.kpxe").write_bytes(b"ipxe")
+    (site.folder / "loaders/ipxe.efi").symlink_to("/boot/ipxe.efi")
+    site.write('[pxe]\nenabled = true\nloaders = "loaders"\n')
+
+    entry = "images         images/debian: Debian 12 installer (bios, uefi-x86-64)"
+    found = site.only(Severity.OK)
+    assert entry in found
+    assert "images         images/off: Debian 12 installer, disabled" in found
+    assert "loaders        loaders: 1 files" in found
+    warnings = site.only(Severity.WARNING)
+    assert (
+        "images         images/odd/linux: is missing, and boot.toml names it;"
+        " put it there, or correct boot.toml"
+    ) in warnings
+    assert any(line.startswith("loaders        loaders/ipxe.efi: is a symb") for line in warnings)
 
 
 def test_no_address_to_serve_on(site: Site) -> None:

@@ -146,6 +146,24 @@ class TimelineTests(SynchronousTestCase):
             [getattr(event, "sent", None) for event in machine.events], [None, 990, 990]
         )
 
+    def test_a_question_for_the_size_is_no_transfer(self) -> None:
+        """Firmware asks for the size first; its story has the file once, listeners hear of both."""
+        heard: list[Event] = []
+        self.timeline.listen(heard.append)
+        probe, real = transfer(role="loader"), transfer(role="loader")
+
+        self.timeline.started(probe)
+        probe.outcome = Outcome.PROBE
+        self.timeline.finished(probe)
+        self.timeline.started(real)
+        real.outcome = Outcome.COMPLETE
+        self.timeline.finished(real)
+
+        (machine,) = self.timeline.machines()
+        told = [type(event) for event in machine.events]
+        self.assertEqual(told, [TransferStarted, TransferFinished])
+        self.assertEqual(len(heard), 4)
+
     def test_the_progress_of_an_earlier_boot_stays(self) -> None:
         """A file that is read again has an entry of its own: the first is history."""
         self.timeline.record(selected())
