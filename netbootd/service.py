@@ -24,6 +24,7 @@ from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, TypeVar
 
+from msgspec.structs import replace
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
@@ -46,7 +47,7 @@ from netbootd.descriptors import allow_descriptors, descriptors_for
 from netbootd.interface import Interface, served
 from netbootd.interface_watch import InterfaceWatch
 from netbootd.link import Link
-from netbootd.port67 import Port67
+from netbootd.port67 import Answer, Port67
 from netbootd.privilege import Identity, become, hand_over, resolve_identity
 from netbootd.start import StartError, bind_error
 from netbootd.statement import SCHEMA
@@ -208,6 +209,22 @@ class BootService(MultiService):
         await self.store.close()
         self._log.info("netbootd has stopped")
 
+    def apply(self, config: Config) -> None:
+        """Go by [dhcp] and [pxe] of `config` from now on; leases and choices stay.
+
+        What was off at the start stays off: it needs ports and sockets that only a start can open.
+        Raises StartError, and changes nothing, if `config` cannot be applied.
+        """
+        if self.dhcp is not None and config.dhcp.enabled:
+            self.dhcp.apply(config.dhcp)
+        if self.pxe is not None:
+            self.pxe.apply(config.pxe)
+        self._config = replace(self._config, dhcp=config.dhcp, pxe=config.pxe)
+        if self.dhcp is not None:
+            self.dhcp.forget()  # what boot clients are told has changed
+        if self.port67 is not None:
+            self._port67.replace(**self._answers_67())
+
     # The parts.
 
     def _served_interfaces(self) -> tuple[Interface, ...]:
@@ -286,22 +303,30 @@ class BootService(MultiService):
         )
 
     def _port_67(self) -> DatagramService:
-        port67 = Port67(
+        self._port67 = Port67(
             bsdp=None if self.bsdp is None else self.bsdp.received,
-            dhcp=None if self.dhcp is None else self.dhcp.received,
-            proxy=self.pxe.received if self.pxe is not None and self._config.pxe.proxy else None,
+            **self._answers_67(),
             is_on=lambda interface, service: getattr(self._config.on(interface), service),
             counters=self.counters,
         )
         return DatagramService(
             reactor=self._world.reactor,
-            receive=port67.received,
+            receive=self._port67.received,
             interfaces=self._interfaces,
             port=self._config.bsdp.port,
             share_port=self._config.bsdp.share_port,
             link=self.link,
             counters=self.counters,
         )
+
+    def _answers_67(self) -> dict[str, Answer | None]:
+        """Who answers on port 67 besides BSDP."""
+        dhcp = self.dhcp if self._config.dhcp.enabled else None
+        pxe = self.pxe if self._config.pxe.proxy else None
+        return {
+            "dhcp": None if dhcp is None else dhcp.received,
+            "proxy": None if pxe is None else pxe.received,
+        }
 
     def _local_server(self, arrival: Arrival) -> LocalServer:
         """Who we are to the clients of one interface."""

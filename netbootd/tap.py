@@ -19,6 +19,7 @@ from twisted.python import usage
 from netbootd import config
 from netbootd.check import check
 from netbootd.config import Config
+from netbootd.reload import HangUp
 from netbootd.service import BootService
 from netbootd.start import StartError
 from netbootd.world import World
@@ -92,11 +93,16 @@ def makeService(options: Options) -> BootService:
 
     parent = options.parent
     in_background = parent is not None and parent.get("nodaemon") in (0, False)
+    world = World(reactor=reactor)
     try:
-        service = _Told(options.settings, World(reactor=reactor), in_background=in_background)
+        service = _Told(options.settings, world, in_background=in_background)
         service.bind()
     except StartError as error:
         raise _exit(error) from error
+    file = None if options["config"] is None else Path(options["config"]).absolute()
+    call_soon = world.reactor.callFromThread
+    hang_up = HangUp(file, options.settings, apply=service.apply, call_soon=call_soon)
+    hang_up.setServiceParent(service)  # type: ignore[no-untyped-call]
     return service
 
 
