@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from ipaddress import IPv4Address
+from pathlib import Path
 
 import pytest
 from twisted.internet.defer import Deferred
@@ -16,9 +18,13 @@ from netbootd.interface import Interface, read_interfaces
 from netbootd.link import Link
 from ops.counter import Counters
 from protocols.dhcp.route import ReplyRoute, RouteKind
+from tests.interop.bundle import Bundle
 from tests.interop.capture import Capture
+from tests.interop.client import dhclient, udhcpc
 from tests.interop.conftest import Lan
-from tests.interop.lab import Lab, wait_until
+from tests.interop.daemon import READY, TWISTD, Daemon
+from tests.interop.lab import Host, Lab, wait_until
+from tests.interop.peer import peer
 
 pytestmark = pytest.mark.interop
 
@@ -26,6 +32,26 @@ NOWHERE = IPv4Address("10.77.0.100")
 """An address that nobody has."""
 CLIENT_MAC = bytes.fromhex("525400770050")
 PAYLOAD = bytes(range(256)) + b"odd"
+
+
+LEASING = """
+user = "nobody"
+[dhcp]
+enabled = true
+probe = "off"
+[[dhcp.subnet]]
+network = "10.77.0.0/24"
+pools = ["10.77.0.100-10.77.0.150"]
+"""
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    """An empty network, in a folder that everybody may enter."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        with Lab(Path(name)) as lab:
+            yield lab
 
 
 def unheard(datagrams: Datagrams, data: bytes, peer: tuple[str, int], arrival: Arrival) -> None:
@@ -207,3 +233,65 @@ def test_probe_behind_a_router(lab: Lab, lan: Lan, prober: Prober) -> None:
 
     assert settled(prober, somebody)
     assert not nobody.called
+
+
+# Real clients.
+
+
+def run_udhcpc(host: Host, interface: str) -> None:
+    assert udhcpc(host, interface) is not None
+
+
+def run_dhclient(host: Host, interface: str) -> None:
+    client = dhclient(host, interface, "")
+    client.wait_for("bound to 10.77.0.100")
+    client.stop()
+
+
+def run_dhcpcd(host: Host, interface: str) -> None:
+    command = (peer("dhcpcd"), "-4", "-1", "-B", "-d", "-t", "10", "--noarp", "-f", "/dev/null")
+    own_state = 'mount -t tmpfs t /run && mount -t tmpfs t /var/lib/dhcpcd && exec "$@"'
+    done = host.run("sh", "-c", own_state, "sh", *command, "-c", "/bin/true", interface)
+    assert "leased 10.77.0.100" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("run", [run_udhcpc, run_dhclient, run_dhcpcd])
+def test_client_that_sets_no_broadcast_flag(
+    lan: Lan, sierra: Bundle, run: Callable[[Host, str], None]
+) -> None:
+    """A client without an address takes OFFER and ACK as frames to itself, from a server that has
+    given root up; nobody else gets them, nobody is asked by ARP."""
+    Daemon(lan.server, LEASING).start()
+    machine = lan.lab.host("machine")
+    interface = machine.plug(lan.switch, mac="52:54:00:77:00:60")
+    capture = lan.capture("arp or udp port 67 or udp port 68")
+
+    run(machine, interface)
+
+    replies = capture.packets("udp.srcport == 67")
+    assert [reply.one("dhcp.option.dhcp") for reply in replies] == ["2", "5"]
+    for reply in replies:
+        assert reply.one("eth.dst") == "52:54:00:77:00:60"
+        assert reply.one("ip.dst") == reply.one("dhcp.ip.your") == "10.77.0.100"
+        assert reply.one("dhcp.flags.bc") in ("0", "False")  # as older and newer tshark put it
+    assert capture.count("arp.opcode == 1 && arp.src.hw_mac != 52:54:00:77:00:60") == 0
+    assert capture.complaints() == ""
+
+
+def test_without_packet_sockets_replies_are_broadcast(lan: Lan, sierra: Bundle) -> None:
+    """Where no frame can be sent, that is said once, and the client gets its address all the
+    same."""
+    daemon = Daemon(lan.server, LEASING.replace('user = "nobody"', ""))
+    unprivileged = ("setpriv", "--bounding-set=-net_raw", TWISTD, "--nodaemon", "--pidfile=")
+    process = lan.server.start(*unprivileged, "netbootd", "--config", str(daemon.config))
+    process.wait_for(READY)
+    machine = lan.lab.host("machine")
+    interface = machine.plug(lan.switch, mac="52:54:00:77:00:60")
+    capture = lan.capture()
+
+    run_udhcpc(machine, interface)
+
+    replies = capture.packets("udp.srcport == 67")
+    assert {reply.one("eth.dst") for reply in replies} == {"ff:ff:ff:ff:ff:ff"}
+    said = "Machines without an address are answered by broadcast: packet sockets need root"
+    assert process.output().count(said) == 1

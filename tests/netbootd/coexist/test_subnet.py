@@ -1,0 +1,55 @@
+"""Subnets of the DHCP server against the addresses of this computer."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Interface
+
+import pytest
+
+from netbootd.coexist.subnet import about_subnets
+from netbootd.config import Config
+from netbootd.interface import Interface
+from ops.config import parse
+
+LEASING = '[dhcp]\nenabled = true\n[[dhcp.subnet]]\nnetwork = "{network}"\n'
+
+
+def said(settings: str, *addresses: str) -> list[str]:
+    eth0 = Interface(
+        name="eth0", index=2, addresses=tuple(IPv4Interface(address) for address in addresses)
+    )
+    config = parse(settings.encode(), Config)
+    return [f"{one.severity.value}: {one.text}" for one in about_subnets(config, [eth0])]
+
+
+@pytest.mark.parametrize("addresses", [("10.0.0.1/24",), ("192.0.2.1/24", "10.0.0.1/24")])
+def test_an_interface_in_a_subnet(addresses: tuple[str, ...]) -> None:
+    """One address of an interface in a subnet is enough to serve it."""
+    assert said(LEASING.format(network="10.0.0.0/24"), *addresses) == [
+        "ok: leases addresses of 10.0.0.0/24 on eth0"
+    ]
+
+
+def test_an_interface_in_no_subnet() -> None:
+    """An interface outside all subnets is a warning with both remedies."""
+    assert said(LEASING.format(network="10.9.0.0/24"), "10.0.0.1/24") == [
+        "WARNING: 10.0.0.1/24 [eth0] is in no [[dhcp.subnet]]: machines there get no address from"
+        ' us; add one with network = "10.0.0.0/24", or set dhcp = false in [interface.eth0]'
+    ]
+
+
+def test_a_subnet_that_is_cut_otherwise() -> None:
+    """A subnet that is not the network of the interface is a warning: masks would differ."""
+    assert said(LEASING.format(network="10.0.0.0/16"), "10.0.0.1/24") == [
+        "WARNING: [[dhcp.subnet]] 10.0.0.0/16 is not the network of eth0, which is 10.0.0.0/24:"
+        " machines would not reach each other; correct one of them"
+    ]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    ["", LEASING.format(network="10.9.0.0/24") + "[interface.eth0]\ndhcp = false\n"],
+)
+def test_where_we_lease_nothing(settings: str) -> None:
+    """Without [dhcp], or on an interface where it is off, no subnet is missed."""
+    assert said(settings, "10.0.0.1/24") == []
