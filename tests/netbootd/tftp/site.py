@@ -112,7 +112,9 @@ class Site:
         sample_bundle_thd(
             self.bundle, root_image_size=4096, kernelcache_size=4096, booter_size=4096
         )
-        self._catalog = Catalog([Root(path=folder, share="NetBootSP0")])
+        self.loaders = folder / "loaders"
+        self.loaders.mkdir()
+        self._catalog = Catalog([Root(path=folder, share="NetBootSP0")], loaders=self.loaders)
         self.publish()
         self.service = TftpService(
             self.reactor,
@@ -136,6 +138,14 @@ class Site:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
         self.publish()
+
+    def loader(self, name: str, content: bytes) -> None:
+        """Publish a loader with this content."""
+        path = self.loaders / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        self.publish()
+        self.publish()  # it is settled now
 
     def open_file(self, name: bytes, *, peer: str, service: str) -> OpenFile:
         return open_file(resolve(self._snapshot, name))
