@@ -51,18 +51,18 @@ UNANSWERED = (
     "NetBoot: [{identifier}] not answered {event.address} [{event.interface}]{model}: {event.why}"
 )
 BOOT_OFFERED = (
-    "NetBoot: [{identifier}] {event.client} client, {event.platform}, is to load {event.file}"
+    "NetBoot: [{identifier}] {event.client} client told to load {event.file} arch={event.platform}"
 )
 MENU_OFFERED = (
-    "NetBoot: [{identifier}] {event.client} client, {event.platform}, is to show a menu of"
-    " {event.entries} entries"
+    "NetBoot: [{identifier}] {event.client} client told to show a menu of {event.entries} entries"
+    " arch={event.platform}"
 )
 MENU_CUT = (
-    "NetBoot: [{identifier}] menu cut to the first {event.entries} entries of {event.applicable}:"
-    " firmware takes no longer one"
+    "NetBoot: [{identifier}] menu truncated to first {event.entries} entries"
+    " of {event.applicable}: firmware takes no longer one"
 )
 BOOT_UNANSWERED = (
-    "NetBoot: [{identifier}] {event.client} client, {event.platform}, is told nothing: {event.why}"
+    "NetBoot: [{identifier}] {event.client} client told nothing arch={event.platform}: {event.why}"
 )
 ENTRY_SELECTED = (
     "NetBoot: [{identifier}] selected {event.address} arch={event.platform} entry={event.entry}"

@@ -12,6 +12,9 @@ from twisted.logger import LogEvent, Logger, LogLevel, formatEvent
 
 from netbootd.boot_log import MAX_MISSED, boot_log, identifier
 from netbootd.event import (
+    BootMenuOffered,
+    BootOffered,
+    BootUnanswered,
     EntrySelected,
     Event,
     FileMissing,
@@ -36,6 +39,7 @@ BSDP: dict[str, Any] = {**WHO, "interface": "en0"}
 MODEL = {"architecture": "i386", "system_id": "iMac14,2"}
 LISTED = ImagesListed(**BSDP, **MODEL, images=3, applicable=3, size=302)
 PC: dict[str, Any] = {**WHO, "service": "http", "platform": "bios"}
+FIRMWARE: dict[str, Any] = {**WHO, "client": "PXE", "platform": "uefi-x86-64"}
 FILE: dict[str, Any] = {
     **WHO,
     "service": "tftp",
@@ -109,6 +113,21 @@ def text(line: LogEvent) -> str:
             EntrySelected(**PC, entry="debian", title="Debian 12", stays=True),
             "info: NetBoot: [1,a8:20:66:1:2:3] selected 10.0.0.50 arch=bios entry=debian"
             " “Debian 12” from now on",
+        ),
+        (
+            BootOffered(**FIRMWARE, file="snponly.efi", entry=""),
+            "info: NetBoot: [1,a8:20:66:1:2:3] PXE client told to load snponly.efi"
+            " arch=uefi-x86-64",
+        ),
+        (
+            BootMenuOffered(**FIRMWARE, entries=3, applicable=3),
+            "info: NetBoot: [1,a8:20:66:1:2:3] PXE client told to show a menu of 3 entries"
+            " arch=uefi-x86-64",
+        ),
+        (
+            BootUnanswered(**FIRMWARE, why="no boot entry is for it (uefi-x86-64)"),
+            "info: NetBoot: [1,a8:20:66:1:2:3] PXE client told nothing"
+            " arch=uefi-x86-64: no boot entry is for it (uefi-x86-64)",
         ),
         (
             TransferStarted(**FILE),
@@ -236,6 +255,16 @@ def test_a_reader_that_never_spoke_bsdp() -> None:
 def test_every_outcome_has_its_line() -> None:
     """However a transfer ends, it can be told."""
     assert all(len(logged(finished(outcome))) == 1 for outcome in Outcome)
+
+
+def test_a_truncated_menu_is_a_second_line() -> None:
+    """Firmware takes 255 bytes of menu; the log says how many entries are not in it."""
+    _, cut = logged(BootMenuOffered(**FIRMWARE, entries=4, applicable=9))
+
+    assert f"{cut['log_level'].name}: {formatEvent(cut)}" == (
+        "warn: NetBoot: [1,a8:20:66:1:2:3] menu truncated to first 4 entries of 9:"
+        " firmware takes no longer one"
+    )
 
 
 def test_a_truncated_list_is_a_second_line() -> None:
