@@ -104,8 +104,8 @@ class DatagramServer:
         header = _Header._make(_REQUEST.unpack_from(data))
         if header.hlen > CHADDR_SIZE:
             return self._respond_in_full(data, link, source, now, boot)
-        is_lost = not header.ciaddr and question.type == MessageType.INFORM
-        home = int(IPv4Address(source)) if is_lost else header.ciaddr
+        is_inform = question.type == MessageType.INFORM
+        home = int(IPv4Address(source)) if is_inform else header.ciaddr
         case = self.server.place(
             question,
             htype=header.htype,
