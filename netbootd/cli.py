@@ -139,6 +139,12 @@ def simulate() -> None:
 @click.option("--image", metavar="NAME|INDEX", help="Image to boot. Default: the server's default.")
 @click.option("--bsdp-port", default=67, show_default=True, type=click.IntRange(1, 65535))
 @click.option("--tftp-port", default=69, show_default=True, type=click.IntRange(1, 65535))
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="How long to wait for a server. Default: 80 seconds, as a Mac does.",
+)
 @click.pass_context
 def mac(
     ctx: click.Context,
@@ -150,6 +156,7 @@ def mac(
     image: str | None,
     bsdp_port: int,
     tftp_port: int,
+    timeout: float | None,
 ) -> None:
     """Boot a simulated Mac: list images, select one, load it, check it.
 
@@ -179,6 +186,7 @@ def mac(
             watcher=watcher,
             random=SystemRandom(),
             disk=Path(folder) / "root.dmg",
+            timeout=timeout,
         )
         return str(await simulated.boot())
 

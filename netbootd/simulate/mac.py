@@ -91,9 +91,11 @@ class SimulatedMac:
         watcher: BootWatcher,
         random: Random,
         disk: Path,
+        timeout: float | None = None,
     ) -> None:
         """`server` may be 255.255.255.255; `disk` is a file for the root image. `reactor` gives
-        UDP, TCP and time."""
+        UDP, TCP and time. `timeout`: seconds to wait for a server, None: as long as a Mac does."""
+        self._timeout = timeout
         self._reactor = reactor
         self._identity = identity
         self._address = address
@@ -132,7 +134,12 @@ class SimulatedMac:
 
     async def _find_image(self) -> tuple[Choice, ImageConfirmed]:
         startup = StartupDisk(
-            self._reactor, self._random, (self._server, self._ports.bsdp), str(self._address)
+            self._reactor,
+            self._random,
+            (self._server, self._ports.bsdp),
+            str(self._address),
+            timeout=self._timeout,
+            silent=self._tell_silence,
         )
         port = self._listen(startup)
         try:
@@ -158,6 +165,13 @@ class SimulatedMac:
             if stopping is not None:
                 await stopping
         return choice, confirmed
+
+    def _tell_silence(self) -> None:
+        seconds = "80 seconds, as a Mac does" if self._timeout is None else f"{self._timeout:g} s"
+        self._watcher.noted(
+            "no answer yet: does a server run, is its UDP port 67 open, has it an image for this"
+            f" model? Asking for {seconds}"
+        )
 
     def _listen(self, startup: StartupDisk) -> Any:
         """On the port asked for, or a free one: below 1024 where we may, as BSDP wants it."""

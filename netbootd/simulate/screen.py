@@ -85,6 +85,10 @@ class ScreenWatcher:
         self._bar = None
         self._task = None
 
+    def noted(self, what: str) -> None:
+        text = f"… {self._stage:<{STAGE_WIDTH}} {escape(what, MAX_RESULT)}"
+        self._console.print(Text(text, "dim"), soft_wrap=not self._console.is_terminal)
+
     def ended(self, result: str) -> None:
         self._erase()
         self._line("✓", "green", result)

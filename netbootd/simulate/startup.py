@@ -12,7 +12,7 @@ from twisted.internet.protocol import DatagramProtocol
 
 from netbootd.simulate.watch import BootFailed
 from protocols.bsdp.answer import ImageConfirmed, ImageRefused, ImagesListed, Rejected
-from protocols.bsdp.client import BsdpClient, Event, ImagesGathered, Step
+from protocols.bsdp.client import BsdpClient, Event, ImagesGathered, State, Step, TimedOut
 from protocols.bsdp.image_id import BootImageId
 from protocols.bsdp.inform import Machine
 from protocols.bsdp.menu import Choice, menu, preferred
@@ -21,6 +21,9 @@ from protocols.bsdp.server import FIRST_UNPRIVILEGED_PORT
 Chooser = Callable[[tuple[Choice, ...]], Choice | None]
 """Who sits before the screen: the image to boot, None if none will do."""
 
+UNANSWERED = 2
+"""LISTs without an answer after which that is worth a word, 6 seconds into the 80 that it takes
+until a Mac gives up."""
 MAX_REJECTED = 100
 """Answers thrown away that are remembered: whoever floods us must not fill our memory."""
 
@@ -35,8 +38,21 @@ class StartupDisk(DatagramProtocol):
     BROADCAST = "255.255.255.255"
 
     def __init__(
-        self, clock: IReactorTime, random: Random, server: tuple[str, int], address: str
+        self,
+        clock: IReactorTime,
+        random: Random,
+        server: tuple[str, int],
+        address: str,
+        *,
+        timeout: float | None = None,
+        silent: Callable[[], None] = lambda: None,
     ) -> None:
+        """`timeout`: seconds that the first answer may take, None: as long as a Mac waits;
+        `silent` is called once, when the first `UNANSWERED` LISTs were not answered."""
+        self._timeout = timeout
+        self._silent = silent
+        self._asked = 0
+        self._heard = False
         self._clock = clock
         self._random = random
         self._server = server
@@ -74,7 +90,15 @@ class StartupDisk(DatagramProtocol):
         """The images that this machine is offered. Raises BootFailed if nobody answers."""
         xid = self._random.getrandbits(32)
         self._client = BsdpClient(machine, xid=xid, jitter=self._random.random)
-        event = await self._run(self._client.list(self._clock.seconds()))
+        self._asked, self._heard = 0, False
+        patience = None
+        if self._timeout is not None:
+            patience = self._clock.callLater(self._timeout, self._lose_patience)
+        try:
+            event = await self._run(self._client.list(self._clock.seconds()))
+        finally:
+            if patience is not None and patience.active():
+                patience.cancel()
         if isinstance(event, ImagesListed):
             return menu([event])
         if isinstance(event, ImagesGathered):
@@ -123,6 +147,9 @@ class StartupDisk(DatagramProtocol):
 
     def _send(self, datagram: bytes) -> None:
         assert self.transport is not None  # noqa: S101 - only called while listening
+        self._asked += 1
+        if self._asked == UNANSWERED + 1 and not self._heard:
+            self._silent()
         try:
             self.transport.write(datagram, self._server)
         except OSError as error:
@@ -134,6 +161,11 @@ class StartupDisk(DatagramProtocol):
         if self._client is not None:
             self._do(self._client.wake(self._clock.seconds()))
 
+    def _lose_patience(self) -> None:
+        """The time is over; unless somebody has answered, and others are waited for."""
+        if not self._heard:
+            self._settle(TimedOut(state=State.LISTING))
+
     def _stop_timer(self) -> None:
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
@@ -143,6 +175,8 @@ class StartupDisk(DatagramProtocol):
         if isinstance(event, Rejected):
             self.rejected.append(event)
             return
+        if isinstance(event, ImagesListed):
+            self._heard = True
         if isinstance(event, ImagesListed) and self._server[0] == self.BROADCAST:
             return  # others may answer, too: wait for ImagesGathered
         self._settle(event)

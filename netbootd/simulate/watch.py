@@ -26,6 +26,9 @@ class BootWatcher(Protocol):
     def progressed(self, done: int, total: int) -> None:
         """Bytes of the current stage, `total` of them in all."""
 
+    def noted(self, what: str) -> None:
+        """Something about the current stage, which goes on."""
+
     def ended(self, result: str) -> None:
         """The current stage is done; `result` says with what."""
 
@@ -37,6 +40,9 @@ class Unwatched:
         pass
 
     def progressed(self, done: int, total: int) -> None:
+        pass
+
+    def noted(self, what: str) -> None:
         pass
 
     def ended(self, result: str) -> None:

@@ -34,6 +34,9 @@ class Shown:
     def progressed(self, done: int, total: int) -> None:
         assert 0 <= done <= total
 
+    def noted(self, what: str) -> None:
+        self.lines.append(f"{self._stage}… {what}")
+
     def ended(self, result: str) -> None:
         self.lines.append(f"{self._stage}: {result}")
 

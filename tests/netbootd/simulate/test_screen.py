@@ -98,6 +98,23 @@ def test_what_is_under_way_on_a_terminal() -> None:
     assert screen.raw.rstrip().endswith("0 ms")
 
 
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_note_ends_no_stage(*, terminal: bool) -> None:
+    """What is noted stands above the verdict on its stage, whose time goes on."""
+    screen = Screen(80, terminal=terminal)
+    screen.watcher.began("LIST", "INFORM[LIST] to 10.0.0.1")
+
+    screen.now += 6
+    screen.watcher.noted("no answer yet\x1b[2J")
+    screen.now += 6
+    screen.watcher.ended("“Sierra” from 10.0.0.1")
+
+    lines = [line for line in screen.lines if line[0] in "…✓"]
+    assert lines[0] == "… LIST                  no answer yet\\x1b[2J"
+    assert lines[1].startswith("✓ LIST                  “Sierra” from 10.0.0.1")
+    assert "12.0 s" in lines[1]
+
+
 @pytest.mark.parametrize(("width", "has_speed"), [(40, False), (120, True)])
 def test_the_bar_has_room(width: int, *, has_speed: bool) -> None:
     """A narrow terminal has a bar and a percentage, and no amounts that would break the line."""

@@ -15,7 +15,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from netbootd.simulate import startup
-from netbootd.simulate.startup import StartupDisk, choose_by
+from netbootd.simulate.startup import UNANSWERED, StartupDisk, choose_by
 from netbootd.simulate.watch import BootFailed
 from protocols.bsdp.answer import ShownImage
 from protocols.bsdp.class_id import ClassId
@@ -72,10 +72,18 @@ def answer(asked: bytes, images: Iterable[OfferedImage] = (SIERRA,), server: str
 
 
 class StartupTests(SynchronousTestCase):
-    def begin(self, server: str = SERVER, port: int = 993) -> None:
+    def begin(self, server: str = SERVER, port: int = 993, timeout: float | None = None) -> None:
         self.clock = Clock()
         self.transport = FakeTransport(port)
-        self.disk = StartupDisk(self.clock, Random(1), (server, 67), str(ADDRESS))
+        self.silences: list[int] = []
+        self.disk = StartupDisk(
+            self.clock,
+            Random(1),
+            (server, 67),
+            str(ADDRESS),
+            timeout=timeout,
+            silent=lambda: self.silences.append(len(self.transport.written)),
+        )
         self.disk.makeConnection(self.transport)  # type: ignore[no-untyped-call]
 
     def list(self) -> Deferred[tuple[Choice, ...]]:
@@ -155,6 +163,53 @@ class ListTests(StartupTests):
 
         self.assertEqual(len(self.transport.written), len(LIST_WAITS))
         self.assertEqual(self.failure(result), "LIST: no server answered")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_silence_is_told_early(self) -> None:
+        """When two requests were not answered that is told, once; they are asked on."""
+        self.begin()
+        result = self.list()
+
+        self.clock.pump([1.0] * 4)
+        before = list(self.silences)
+        self.clock.pump([1.0] * 60)
+
+        self.assertEqual((before, self.silences), ([], [UNANSWERED]))
+        self.assertNoResult(result)
+
+    def test_who_answers_is_not_called_silent(self) -> None:
+        """While answers of others are waited for, nobody is missed."""
+        self.begin(BROADCAST)
+        result = self.list()
+        self.clock.pump([1.0, 1.0, 1.0])
+        self.receive(answer(self.last()))
+
+        self.clock.pump([1.0] * 10)
+
+        self.assertEqual(self.silences, [])
+        self.successResultOf(result)
+
+    def test_timeout(self) -> None:
+        """Whoever has less patience than a Mac gets its verdict then; no timer is left."""
+        self.begin(timeout=3)
+        result = self.list()
+
+        self.clock.pump([1.0] * 2)
+        self.assertNoResult(result)
+        self.clock.advance(1)
+
+        self.assertEqual(self.failure(result), "LIST: no server answered")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_timeout_cuts_nobody_short(self) -> None:
+        """A server that has answered in time is listed, though others were waited for longer."""
+        self.begin(BROADCAST, timeout=1)
+        result = self.list()
+        self.receive(answer(self.last()))
+
+        self.clock.pump([0.5] * 10)
+
+        self.assertEqual(len(self.successResultOf(result)), 1)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_a_port_that_servers_do_not_answer(self) -> None:
