@@ -11,6 +11,7 @@ nothing waits for it: were it lost, the address would only stay taken for longer
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Final, Self
 
 from twisted.logger import Logger
@@ -50,20 +51,21 @@ class Leases:
     def acknowledge(self, lease: Lease, done: Done) -> None:
         """Store `lease`, which is pending in the table; then it is committed there, or abandoned,
         and `done` is told None or the error."""
-
-        def settled(error: StoreError | None) -> None:
-            if error is None:
-                self.table.commit(lease)
-                self._succeeded()
-            else:
-                self.table.abandon(lease)
-                self._failed(error)
-            done(error)
-
+        settled = partial(self._settled, lease, done)
         try:
             self._store.submit(SAVE_LEASE, _row(lease), settled)
         except StoreError as error:
             settled(error)
+
+    def _settled(self, lease: Lease, done: Done, error: StoreError | None) -> None:
+        if error is None:
+            self.table.commit(lease)
+            if self._failing:
+                self._succeeded()
+        else:
+            self.table.abandon(lease)
+            self._failed(error)
+        done(error)
 
     def record(self, lease: Lease) -> None:
         """Store a lease that was released or declined. No answer depends on it."""
@@ -94,9 +96,8 @@ class Leases:
             _log.error("Leases cannot be stored, so none is acknowledged: {why}", why=error)
 
     def _succeeded(self) -> None:
-        if self._failing:
-            self._failing = False
-            _log.info("Leases are stored again")
+        self._failing = False
+        _log.info("Leases are stored again")
 
 
 def _row(lease: Lease) -> dict[str, int | str]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address
 from socket import inet_ntoa
 from typing import Any, Final, Protocol
@@ -87,6 +88,8 @@ class _Question:
     peer: tuple[str, int]
     arrival: Arrival
     place: Place
+    now: int
+    """Unix seconds when it came."""
     tries: int = 1
 
     @property
@@ -177,24 +180,27 @@ class DhcpResponder:
         place = self._places.get(where)
         if place is None:
             place = self._places[where] = self._place_at(arrival)
+        now = int(self._now())
         try:
-            outcome = self._respond(data, peer, place)
+            outcome = self._respond(data, peer, place, now)
         except DecodeError:
             return False
         if type(outcome) is Silence:
             return self._be_silent(data, arrival, outcome)
         self._requests.value += 1
-        self._handlers[type(outcome)](_Question(datagrams, data, peer, arrival, place), outcome)
+        question = _Question(datagrams, data, peer, arrival, place, now)
+        self._handlers[type(outcome)](question, outcome)
         return True
 
-    def _respond(self, data: bytes, peer: tuple[str, int], place: Place) -> Outcome[ReadyReply]:
-        return self._server.respond(
-            data, link=place.link, source=peer[0], now=int(self._now()), boot=place.boot
-        )
+    def _respond(
+        self, data: bytes, peer: tuple[str, int], place: Place, now: int
+    ) -> Outcome[ReadyReply]:
+        return self._server.respond(data, link=place.link, source=peer[0], now=now, boot=place.boot)
 
     def _send(self, question: _Question, reply: ReadyReply, sent: Counter) -> bool:
         payload, route = reply
-        if question.datagrams.deliver(payload, route, question.hardware, question.arrival):
+        hardware = _hardware(question.data)
+        if question.datagrams.deliver(payload, route, hardware, question.arrival):
             sent.value += 1
             return True
         return False
@@ -237,30 +243,35 @@ class DhcpResponder:
     # What must be on disk.
 
     def _acknowledge(self, question: _Question, outcome: Acknowledge[ReadyReply]) -> None:
-        lease = outcome.store
-        key = question.data[XID] + question.data[CHADDR]
-        now = int(self._now())
+        self._storing.add(question.data[XID] + question.data[CHADDR])
+        self._leases.acknowledge(outcome.store, partial(self._stored, question, outcome))
 
-        def stored(error: StoreError | None) -> None:
-            self._storing.discard(key)
+    def _stored(
+        self,
+        question: _Question,
+        outcome: Acknowledge[ReadyReply],
+        error: StoreError | None,
+    ) -> None:
+        reply, lease = outcome.reply, outcome.store
+        self._storing.discard(question.data[XID] + question.data[CHADDR])
+        if error is not None:
+            self._unacknowledged.value += 1
             via = _via(question.data, question.arrival)
-            if error is not None:
-                self._unacknowledged.value += 1
-                self._teller.unstored(lease, via, str(error))
-                return
-            holder = self._table.at(lease.address)
-            if holder is None or holder.client != lease.client or _is_over(holder.state):
-                return  # it was given back, or found in use, while the disk was busy
-            if self._send(question, outcome.reply, self._acknowledged):
-                self._teller.acknowledged(lease, via, now)
-
-        self._storing.add(key)
-        self._leases.acknowledge(lease, stored)
+            self._teller.unstored(lease, via, str(error))
+            return
+        holder = self._table.at(lease.address)
+        if holder is not lease and (
+            holder is None or holder.client != lease.client or _is_over(holder.state)
+        ):
+            return  # it was given back, or found in use, while the disk was busy
+        if self._send(question, reply, self._acknowledged):
+            via = _via(question.data, question.arrival)
+            self._teller.acknowledged(lease, via, question.now)
 
     # What must not be in use.
 
     def _offer(self, question: _Question, outcome: Offer[ReadyReply]) -> None:
-        waiting = self._probing.get(outcome.lease.address)
+        waiting = self._probing.get(outcome.lease.address) if self._probing else None
         if waiting is not None:
             question.tries = waiting[0].tries
             self._probing[outcome.lease.address] = question, outcome.reply  # answer the latest
@@ -294,13 +305,14 @@ class DhcpResponder:
     def _conflict(self, question: _Question, address: int) -> None:
         """Somebody uses `address`: keep everybody off it, and try another."""
         self._conflicts.value += 1
-        declined = self._table.conflicted(address, int(self._now()))
+        now = int(self._now())
+        declined = self._table.conflicted(address, now)
         self._leases.record(declined)
         via = _via(question.data, question.arrival)
         self._teller.conflicted(question.hardware, declined, via)
         if question.tries == MAX_TRIES:
             return
-        outcome = self._respond(question.data, question.peer, question.place)
+        outcome = self._respond(question.data, question.peer, question.place, now)
         if isinstance(outcome, Offer):
             question.tries += 1
             self._offer(question, outcome)
