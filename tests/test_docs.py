@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from images.author import sample_bundle_thd
+from images.boot_toml import FILE_NAME, parse_boot_toml
 from images.info import parse_info
 from images.paths import Refusal
 from netbootd.config import Config
@@ -18,7 +19,7 @@ from ops.config import parse
 from tests.docs.gallery import messages, played
 from tests.docs.page import Block, blocks, commands, normal, pattern, unkept
 from tests.docs.reader import reader
-from tests.docs.trouble import about_bundles, about_starts
+from tests.docs.trouble import about_bundles, about_entries, about_starts
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -57,8 +58,12 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "block", [b for b in BLOCKS if b.language == "toml"], ids=lambda block: block.place
 )
 def test_configuration_loads(block: Block) -> None:
-    """Every configuration that is shown is one that netbootd takes."""
-    parse(block.text.encode(), Config)
+    """Every configuration and every boot.toml that is shown is one that netbootd takes."""
+    file = Path(block.file or "")
+    if file.name == FILE_NAME:
+        parse_boot_toml(block.text.encode(), file)
+    else:
+        parse(block.text.encode(), Config)
 
 
 def follow(page: Path, folder: Path, bundle: Path, *, network: bool) -> None:
@@ -182,6 +187,11 @@ def unsaid(page: str, said: list[str]) -> list[str]:
 def test_complaints_about_bundles(tmp_path: Path) -> None:
     """Every complaint about a bundle that is listed is made, in these words."""
     assert unsaid("serve-images.md", list(about_bundles(tmp_path))) == []
+
+
+def test_complaints_about_entries(tmp_path: Path) -> None:
+    """Likewise of a boot entry."""
+    assert unsaid("boot-a-pc.md", list(about_entries(tmp_path))) == []
 
 
 def test_complaints_about_starts(tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.docs.page import INTERRUPT, Block, Command, commands, unkept
+from tests.images.entries import linux
 from tests.interop.lab import Host, Lab, Process, wait_until
-from tests.interop.peer import PACKAGES, peer
+from tests.interop.peer import FILES, PACKAGES, peer, peer_file
 
 TOOLS = Path(sys.executable).parent
 PATIENCE = 120
@@ -54,6 +55,9 @@ class Reader:
     def write(self, block: Block) -> None:
         """Save a configuration under its name."""
         assert block.file is not None
+        for path in FILES:
+            if f'"{path}"' in block.text:
+                peer_file(path)  # skips the page where it is not installed
         base = self._folder if block.file.startswith("/") else self._home
         path = base / block.file.lstrip("/")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -153,4 +157,6 @@ def reader(folder: Path, bundle: Path, *, network: bool) -> Iterator[Reader]:
                 host.route("default", "192.168.1.1")
         somebody = Reader(page, server, other)
         shutil.copytree(bundle, page / "home" / bundle.name)
+        (page / "home/linux").write_bytes(linux())
+        (page / "home/initrd.gz").write_bytes(b"a RAM disk")
         yield somebody

@@ -1,7 +1,7 @@
 """Everything that a table of complaints in the documentation says: here it is complained of.
 
-`about_bundles` breaks boot images in every way that is listed, `about_starts` does the same to the
-start of the daemon. Both give what netbootd says then.
+`about_bundles` and `about_entries` break boot images and boot entries in every way that is listed,
+`about_starts` does the same to the start of the daemon. Both give what netbootd says then.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from pathlib import Path
 
 from images.catalog import Catalog, Root, scan_thd
 from images.tree import unreadable
-from netbootd.booter import Publication, why_not_offered
+from netbootd.booter import Publication, why_entry_not_offered, why_not_offered
 from netbootd.start import bind_error
 from ops.lock import FileLock
+from tests.images.entries import DEBIAN, make_entry
 from tests.interop.bundle import make_bundle
 
 TWISTD = str(Path(sys.executable).with_name("twistd"))
@@ -50,6 +51,26 @@ def about_bundles(folder: Path) -> Iterator[str]:
     for bundle in scan_thd(roots).bundles:
         yield from bundle.warnings
         yield f"is not offered: {why_not_offered(bundle, Publication(http_port=80, nfs=None))}"
+
+
+def about_entries(folder: Path) -> Iterator[str]:
+    """What is said of boot entries that are not served, or not as they were meant."""
+    make_entry(folder, "missing", without=("linux",))
+    make_entry(folder, "empty", files={"initrd.gz": b""})
+    make_entry(folder, "packed", files={"linux": b"\x1f\x8b"})
+    make_entry(folder, "page", 'title = "T"\nefi = "grub.efi"', files={"grub.efi": b"<html>"})
+    table = 'title = "T"\n[efi]\nuefi-arm64 = "linux"\n'
+    make_entry(folder, "swapped", table)
+    make_entry(folder, "typing", DEBIAN + "initrds = []\n")
+    make_entry(folder, "both", DEBIAN + "script = 'x'\n")
+    make_entry(folder, "brace", DEBIAN.replace("{base_url}", "{url}"))
+    make_entry(folder, "words", "title = Debian\n")
+    make_entry(folder, "offline")
+    snapshot = scan_thd([Root(folder)])
+    yield from (str(error) for error in snapshot.errors)
+    for entry in snapshot.entries:
+        why = why_entry_not_offered(entry, Publication(http_port=None, nfs=None))
+        yield f"is not offered: {why}"
 
 
 def _forget_architectures(bundle: Path) -> None:
