@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,14 +14,15 @@ from protocols.dhcp.codec import decode
 from tests.interop.capture import Capture, Packet
 from tests.interop.client import dhclient, udhcpc
 from tests.interop.daemon import Daemon
-from tests.interop.lab import Host, Lab, Switch
+from tests.interop.lab import Host, Lab, Process, Switch
+from tests.interop.lessor import SERVERS, dnsmasq
 from tests.interop.peer import peer_file
 from tests.interop.rom import END, IPXE, OVMF_HTTP, OVMF_PXE, Answer, Rom
 
 pytestmark = pytest.mark.interop
 
 LESSOR = "10.77.0.1"
-"""Where dnsmasq leases addresses, and knows nothing of network boot."""
+"""Where a DHCP server leases addresses, and knows nothing of network boot."""
 US = "10.77.0.2"
 KERNEL = 'title = "Debian"\nkernel = "linux"\narchitectures = ["bios", "uefi-x86-64"]\n'
 PXE = "[pxe]\nenabled = true\n"
@@ -31,7 +32,7 @@ FROM_US = f"(udp.srcport == 67 || udp.srcport == 4011) && ip.src == {US}"
 
 @dataclass(frozen=True, slots=True)
 class Net:
-    """dnsmasq, netbootd and a machine on one switch, each on a computer of its own."""
+    """DHCP server, netbootd and a machine on one switch, each on a computer of its own."""
 
     lab: Lab
     switch: Switch
@@ -81,11 +82,15 @@ def program() -> Path:
 
 
 @pytest.fixture
-def net(lab: Lab, program: Path) -> Iterator[Net]:
-    """Everything but the daemon runs; there is an entry with a kernel, and loaders."""
+def net(lab: Lab, program: Path, request: pytest.FixtureRequest) -> Iterator[Net]:
+    """Everything but the daemon runs; there is an entry with a kernel, and loaders.
+
+    The DHCP server is dnsmasq, unless the test has parameters.
+    """
     switch = lab.switch("lan")
     lessor, server, machine = lab.host("lessor"), lab.host("server"), lab.host("machine")
-    start_dnsmasq(lessor, lessor.plug(switch, f"{LESSOR}/24"))
+    plugged = lessor.plug(switch, f"{LESSOR}/24")
+    getattr(request, "param", dnsmasq)(lessor, plugged)
     server.plug(switch, f"{US}/24", interface="s0")
     interface = machine.plug(switch, mac="52:54:00:77:00:10")
     loaders = server.folder / "loaders"
@@ -98,22 +103,13 @@ def net(lab: Lab, program: Path) -> Iterator[Net]:
         yield net
 
 
-def start_dnsmasq(host: Host, interface: str, *options: str) -> None:
-    """A DHCP server and nothing else."""
-    host.start(
-        *("dnsmasq", "--keep-in-foreground", "--log-facility=-", "--port=0", "--user=root"),
-        *("--conf-file=/dev/null", "--pid-file=", "--dhcp-leasefile=/dev/null", "--no-ping"),
-        *(f"--interface={interface}", "--bind-interfaces", "--dhcp-authoritative"),
-        *("--dhcp-range=10.77.0.100,10.77.0.150,1h", *options),
-    ).wait_for("DHCP, sockets bound exclusively")
-
-
 def address_of(rom: Rom, offers: dict[str, Answer]) -> str:
-    """The address that dnsmasq leases, taken."""
+    """The address that the DHCP server leases, taken."""
     assert str(offers[LESSOR].message.yiaddr) != "0.0.0.0"
     return rom.lease(offers[LESSOR])
 
 
+@pytest.mark.parametrize("net", SERVERS, indirect=True)
 def test_uefi_gets_its_address_there_and_its_file_here(net: Net, program: Path) -> None:
     """OVMF's messages: two offers, the address of one, the boot file of the other, by port 4011."""
     net.serve()
@@ -303,7 +299,7 @@ def one_host(net: Net) -> Net:
 
 def test_dhcp_server_on_the_same_host_shares_port_67(one_host: Net) -> None:
     """Both hear the DISCOVER and both answer from the one address."""
-    start_dnsmasq(one_host.server, "s0")
+    dnsmasq(one_host.server, "s0")
     one_host.serve(bsdp="share_port = true")
     rom = one_host.rom()
 
@@ -315,14 +311,16 @@ def test_dhcp_server_on_the_same_host_shares_port_67(one_host: Net) -> None:
     assert list(by_address.values()) == [""]
 
 
-def test_dhcp_server_on_the_same_host_sends_to_port_4011(one_host: Net) -> None:
+@pytest.mark.parametrize("lessor", SERVERS)
+def test_dhcp_server_on_the_same_host_sends_to_port_4011(
+    one_host: Net, lessor: Callable[..., Process]
+) -> None:
     """Without port 67 we are found by the DHCP server's option 60."""
-    pxe_only = ("--dhcp-vendorclass=set:pxe,PXEClient", "--dhcp-option-force=tag:pxe,60,PXEClient")
-    start_dnsmasq(one_host.server, "s0", *pxe_only)
+    lessor(one_host.server, "s0", to_boot_server=True)
     one_host.serve("proxy = false\n", bsdp="enabled = false")
     rom = one_host.rom()
 
-    (offer,) = rom.ask(rom.message(1), answers=2, patience=1.0)
+    (offer,) = rom.ask(rom.message(1), answers=2, patience=2.0)
     address = rom.lease(offer)
     (ack,) = rom.ask_boot_server(US, address)
 
