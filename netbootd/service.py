@@ -295,7 +295,7 @@ class BootService(MultiService):
             reactor=self._world.reactor,
             store=self.store,
             timeline=self.timeline,
-            now=lambda: self._world.utcnow().timestamp(),
+            now=self._world.unix,
             monotonic=self._world.monotonic,
             counters=self.counters,
             interfaces=self._interfaces_with("dhcp"),

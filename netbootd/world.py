@@ -19,6 +19,9 @@ class World:
     reactor: Any
     """Twisted's: descriptors, TCP, time, threads."""
     monotonic: Callable[[], float] = time.monotonic
+    unix: Callable[[], float] = time.time
+    """Seconds since 1970, UTC: what a lease goes by. A packet's price of `utcnow` is five times
+    that."""
     utcnow: Callable[[], datetime] = lambda: datetime.now(UTC)
     interfaces: Callable[[], tuple[Interface, ...]] = read_interfaces
     host_name: Callable[[], str] = socket.gethostname

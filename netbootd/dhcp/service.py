@@ -14,7 +14,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from netbootd.bsdp.responder import Admission
-from netbootd.datagram import Arrival, Datagrams
+from netbootd.datagram import Arrival
 from netbootd.dhcp.lease_log import lease_log
 from netbootd.dhcp.leases import Leases
 from netbootd.dhcp.plan import plan_of
@@ -79,6 +79,8 @@ class DhcpService(Service):
             counters=counters,
             admission=_admission(settings),
         )
+        self.received = self.responder.received
+        """One datagram, as `netbootd.port67` wants it answered."""
         self._pruning = LoopingCall(self._prune)
         self._pruning.clock = reactor
 
@@ -106,12 +108,6 @@ class DhcpService(Service):
     def load_thd(self) -> None:
         """Read the leases. Blocks; call it once the store is open. Raises StoreError."""
         self.leases.load_thd()
-
-    def received(
-        self, datagrams: Datagrams, data: bytes, peer: tuple[str, int], arrival: Arrival
-    ) -> bool:
-        """One datagram, as `netbootd.port67` wants it answered."""
-        return self.responder.received(datagrams, data, peer, arrival)
 
     def serve(self, interfaces: Sequence[Interface]) -> None:
         """The table of interfaces has changed."""

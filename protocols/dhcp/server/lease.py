@@ -198,14 +198,16 @@ class LeaseTable:
     # Changes.
 
     def hold(self, lease: Lease) -> None:
-        """Enter an offer. Past `MAX_OFFERS` the oldest is forgotten."""
-        address = lease.address
+        """Enter an offer. Past `MAX_OFFERS` the oldest is forgotten; its address is free again when
+        it would have ended."""
+        address, offers = lease.address, self._offers
         self._put(lease)
-        self._offers[address] = None
-        self._offers.move_to_end(address)
-        if len(self._offers) > MAX_OFFERS:
-            oldest, _ = self._offers.popitem(last=False)
-            self._remove(oldest)
+        if address in offers:
+            offers.move_to_end(address)
+            return
+        offers[address] = None
+        if len(offers) > MAX_OFFERS:
+            self._drop(offers.popitem(last=False)[0])
 
     def forget(self, lease: Lease) -> None:
         """Take an offer back: its client chose another server."""
@@ -290,17 +292,21 @@ class LeaseTable:
             of_segment.by_client[lease.client] = address
         if before is None or lease.ends < before.ends:
             for free in pools:
-                if address in free:
-                    free.ends_at(address, lease.ends)
+                free.ends_at(address, lease.ends)
 
     def _remove(self, address: int) -> None:
+        """Forget what is known of `address`, which is free from now on."""
+        for free in self._drop(address):
+            free.ends_at(address, 0)
+
+    def _drop(self, address: int) -> tuple[FreeAddresses, ...]:
+        """Forget what is known of `address`, which is free when that would have ended; tells which
+        pools it may be of."""
         lease = self._leases.pop(address)
         at = bisect_right(self._starts, address) - 1
         if at < 0 or address > self._located[at][0]:
-            return
+            return ()
         _, of_segment, pools = self._located[at]
         if of_segment.by_client.get(lease.client) == address:
             del of_segment.by_client[lease.client]
-        for free in pools:
-            if address in free:
-                free.ends_at(address, 0)
+        return pools

@@ -43,9 +43,11 @@ class ReadyReply(NamedTuple):
     route: ReplyRoute
 
 
-@dataclass(frozen=True, slots=True)
-class Offer(Generic[R]):
-    """DHCPOFFER. `lease` is held in memory, or the live lease of the client."""
+class Offer(NamedTuple, Generic[R]):
+    """DHCPOFFER. `lease` is held in memory, or the live lease of the client.
+
+    This one and the next are named tuples, because a building that is switched on makes many.
+    """
 
     reply: R
     lease: Lease
@@ -54,8 +56,7 @@ class Offer(Generic[R]):
     that is repeated needs none: it was probed, or is being probed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Acknowledge(Generic[R]):
+class Acknowledge(NamedTuple, Generic[R]):
     """DHCPACK, or a BOOTP reply: to be sent once `store` is on disk.
 
     Until `LeaseTable.commit(store)`, or `abandon(store)`, the lease is pending.

@@ -44,12 +44,12 @@ class FreeAddresses:
         self._ends: list[int] = []
         self._limit = SLACK
 
-    def __contains__(self, address: int) -> bool:
-        at = bisect_right(self._firsts, address) - 1
-        return at >= 0 and address <= self._lasts[at]
-
     def ends_at(self, address: int, end: int) -> None:
-        """A lease of `address` ends at `end`, which is news or earlier than it was."""
+        """A lease of `address`, if that is in here, ends at `end`, which is news or earlier than
+        it was."""
+        at = bisect_right(self._firsts, address) - 1
+        if at < 0 or address > self._lasts[at]:
+            return
         heappush(self._ends, end << _SHIFT | address)
         if len(self._ends) > self._limit:
             self._clean()

@@ -173,7 +173,7 @@ def slow(server: DhcpServer, data: bytes, link: Link, now: int) -> Any:
     outcome = server.respond(request, link=link, source=NOWHERE, now=now, boot=boot)
     if isinstance(outcome, Offer | Acknowledge):
         route = reply_route(request, outcome.reply, source=NOWHERE)
-        return replace(outcome, reply=ReadyReply(encode(outcome.reply), route))
+        return outcome._replace(reply=ReadyReply(encode(outcome.reply), route))
     return outcome
 
 
