@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 from netbootd.dhcp.settings import OptionValue
 from ops.text import escape
 from protocols.dhcp import formats, registry
-from protocols.dhcp.layout import Layout
+from protocols.dhcp.layout import VALUE_LIMIT, Layout
 from protocols.dhcp.option import INSTANCE_LIMIT, RawOption
 from protocols.dhcp.registry import OPTIONS
 from protocols.dhcp.value import ClasslessRoute
@@ -65,8 +65,9 @@ def option_from(name: str, value: OptionValue) -> RawOption:
     """The option `name` with `value`, as in a table of options. Raises OptionError."""
     code = _code(name)
     option = RawOption(code, _data(code, value))
-    if code == registry.VENDOR_SPECIFIC.code and len(option.data) > INSTANCE_LIMIT:
-        raise OptionError("has more than 255 bytes", "give less")
+    limit = INSTANCE_LIMIT if code == registry.VENDOR_SPECIFIC.code else VALUE_LIMIT
+    if len(option.data) > limit:
+        raise OptionError(f"has more than {limit} bytes", "give less")
     return option
 
 
@@ -120,10 +121,11 @@ def _untyped(value: OptionValue) -> bytes:
         remedy = 'its width is not known here: give bytes such as "hex:0e10"'
         raise OptionError(f"{_shown(value)} is not possible", remedy)
     try:
-        return b"".join(address.packed for address in _addresses(value))
+        data = b"".join(address.packed for address in _addresses(value))
     except (ValueError, TypeError):
-        if isinstance(value, str) and value:
-            return value.encode()
+        data = value.encode() if isinstance(value, str) else b""
+    if data:
+        return data
     remedy = 'give a text, an IPv4 address, a list of them, or bytes such as "hex:0a0b0c"'
     raise OptionError(f"{_shown(value)} is not possible", remedy)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterator, Sequence
 from ipaddress import IPv4Address, IPv4Network
+from typing import Any, Final, TypeVar
 
 from netbootd.dhcp.lease_time import class_lease_times, lease_times
 from netbootd.dhcp.option_text import OptionError, identifier_from, option_from
@@ -27,9 +28,16 @@ from ops.config import Invalid, join
 from ops.setting import AddressRange
 from protocols.dhcp import registry
 from protocols.dhcp.option import RawOption
+from protocols.dhcp.registry import OptionType
 from protocols.dhcp.server.plan import ClientClass, Host, Plan, Pool, Subnet
 from protocols.dhcp.value import ClasslessRoute
+from protocols.errors import EncodeError
 from protocols.pxe.architecture import PLATFORMS, Architecture
+
+T = TypeVar("T")
+
+LEAST_PREFIX: Final = 8
+"""10.0.0.0/8 is the largest network that anybody has."""
 
 Span = tuple[int, int]
 """First and last address, as numbers."""
@@ -78,16 +86,18 @@ def _check_names(settings: DhcpSettings) -> None:
         "class": [each.name for each in settings.classes],
     }
     for table, found in names.items():
+        seen: set[str] = set()
         for n, name in enumerate(found):
-            if name in found[:n]:
+            if name in seen:
                 remedy = f"give each {table} a name of its own"
                 raise Invalid(f"{table}[{n}].name", f'"{name}" is taken', remedy)
+            seen.add(name)
 
 
 def _check_networks(subnets: Sequence[SubnetSettings]) -> None:
     for n, subnet in enumerate(subnets):
         network = subnet.network
-        if network.is_multicast or network.is_reserved or network.is_unspecified:
+        if network.is_multicast or network.is_reserved or network.prefixlen < LEAST_PREFIX:
             problem = f"{network} is no network of machines"
             raise Invalid(f"subnet[{n}].network", problem, 'give one such as "192.168.1.0/24"')
         for other in subnets[:n]:
@@ -316,19 +326,19 @@ def _subnet_options(subnet: SubnetSettings, path: str) -> tuple[RawOption, ...]:
             ClasslessRoute(destination=route.destination, router=route.router)
             for route in subnet.routes
         ]
-        given["routes"] = registry.CLASSLESS_ROUTES.of(tuple(routes))
+        given["routes"] = _of(registry.CLASSLESS_ROUTES, tuple(routes), path, "routes")
     return _distinct(given, subnet.options, path)
 
 
 def _named(path: str, **addresses: Addresses | None) -> dict[str, RawOption]:
     """Options that have settings of their own, by the name of the setting."""
-    kinds = {
+    kinds: dict[str, OptionType[Any]] = {
         "router": registry.ROUTER,
         "dns": registry.DOMAIN_NAME_SERVER,
         "ntp": registry.NTP_SERVER,
     }
     return {
-        key: kinds[key].of(tuple(address for _, address in _each(key, value)))
+        key: _of(kinds[key], tuple(address for _, address in _each(key, value)), path, key)
         for key, value in addresses.items()
         if _each(key, value)
     }
@@ -337,17 +347,26 @@ def _named(path: str, **addresses: Addresses | None) -> dict[str, RawOption]:
 def _domains(path: str, domain: str | None, search: tuple[str, ...]) -> dict[str, RawOption]:
     found = {}
     if domain is not None:
-        found["domain"] = registry.DOMAIN_NAME.of(domain)
+        found["domain"] = _of(registry.DOMAIN_NAME, domain, path, "domain")
     if search:
-        found["search"] = registry.DOMAIN_SEARCH.of(search)
+        found["search"] = _of(registry.DOMAIN_SEARCH, search, path, "search")
     return found
+
+
+def _of(kind: OptionType[T], value: T, path: str, key: str) -> RawOption:
+    """The option that the setting `key` is about."""
+    try:
+        return kind.of(value)
+    except EncodeError:
+        where = f"{path}.{key}" if path else key
+        raise Invalid(where, "is more than an option can hold", "give less") from None
 
 
 def _distinct(given: dict[str, RawOption], options: Options, path: str) -> tuple[RawOption, ...]:
     """The options in `given` and those written out in `options`, each once."""
     by_code = {option.code: (f"`{key}`", option) for key, option in given.items()}
     for name, value in options.items():
-        key = join(join(path, "options") if not path else f"{path}.options", name)
+        key = join(f"{path}.options" if path else "options", name)
         try:
             option = option_from(name, value)
         except OptionError as error:
