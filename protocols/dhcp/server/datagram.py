@@ -15,7 +15,7 @@ import struct
 from ipaddress import IPv4Address
 from typing import Final, NamedTuple
 
-from protocols.dhcp.codec import COOKIE, HEADER, MINIMUM_SIZE, OP, decode, encode
+from protocols.dhcp.codec import COOKIE, HEADER, HLEN, MINIMUM_SIZE, OP, decode, encode
 from protocols.dhcp.message import (
     BOOTREPLY,
     BOOTREQUEST,
@@ -95,15 +95,17 @@ class DatagramServer:
         outcome = self._quick.respond(data, link=link, now=now)
         if outcome is not None:
             return outcome
-        if data[HEADER.size : OPTIONS_OFFSET] != COOKIE or data[OP] != BOOTREQUEST:
+        if (
+            data[HEADER.size : OPTIONS_OFFSET] != COOKIE
+            or data[OP] != BOOTREQUEST
+            or data[HLEN] > CHADDR_SIZE
+        ):
             return self._respond_in_full(data, link, source, now, boot)
         area = data[OPTIONS_OFFSET:]
         question = self._questions.get(area) or self._ask(data, area)
         if question is None or (question.may_boot and boot is not None):
             return self._respond_in_full(data, link, source, now, boot)
         header = _Header._make(_REQUEST.unpack_from(data))
-        if header.hlen > CHADDR_SIZE:
-            return self._respond_in_full(data, link, source, now, boot)
         is_inform = question.type == MessageType.INFORM
         home = int(IPv4Address(source)) if is_inform else header.ciaddr
         case = self.server.place(

@@ -19,7 +19,7 @@ from protocols.dhcp.server.case import Link
 from protocols.dhcp.server.conversation import DhcpServer
 from protocols.dhcp.server.datagram import DatagramServer
 from protocols.dhcp.server.lease import LeaseTable
-from protocols.dhcp.server.outcome import Acknowledge, Offer, Reason, Silence
+from protocols.dhcp.server.outcome import Acknowledge, Inform, Offer, Reason, Refuse, Silence
 from protocols.dhcp.server.plan import ClientClass, Host, LeaseTimes, Plan, Pool
 from protocols.dhcp.value import MessageType
 from protocols.errors import DecodeError
@@ -65,6 +65,7 @@ RICH = Plan(
     options=(RawOption(15, b"lan"), RawOption(116, b"\0"), RawOption(200, bytes(300))),
     bootp=True,
 )
+PXE = RawOption(60, b"PXEClient:Arch:00007")
 LINKS = [
     LINK,
     Link(local=IPv4Address("10.77.0.1"), networks=(IPv4Network("10.77.0.0/24"),)),
@@ -194,8 +195,8 @@ def test_memories_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     server = DatagramServer(DhcpServer(RICH, LeaseTable()))
 
     for code in range(1, 100):
-        data = encode(message(MessageType.DISCOVER, wants(code)))
-        assert isinstance(server.respond(data, link=LINK, source="0.0.0.0", now=NOW), Offer)
+        data = encode(message(MessageType.INFORM, wants(code)))
+        assert isinstance(server.respond(data, link=LINK, source="10.0.0.9", now=NOW), Inform)
 
     assert len(server._questions) <= 10
     assert len(server._written) <= 10
@@ -204,10 +205,41 @@ def test_memories_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_long_questions_are_not_remembered() -> None:
     """Whoever pads questions to jumbo frames fills no memory with them."""
     server = DatagramServer(DhcpServer(RICH, LeaseTable()))
-    data = encode(message(MessageType.DISCOVER), minimum=1400)
+    data = encode(message(MessageType.INFORM), minimum=1400)
 
-    assert isinstance(server.respond(data, link=LINK, source="0.0.0.0", now=NOW), Offer)
+    assert isinstance(server.respond(data, link=LINK, source="10.0.0.9", now=NOW), Inform)
     assert not server._questions
+
+
+@pytest.mark.parametrize(
+    ("asked", "kind"),
+    [
+        (message(None), Acknowledge),
+        (message(MessageType.DISCOVER, PXE), Offer),
+        (message(MessageType.INFORM, PXE), Inform),
+        (message(MessageType.REQUEST, PXE, RawOption(50, b"\1\1\1\1")), Refuse),
+        (message(MessageType.RELEASE, PXE), Silence),
+    ],
+)
+def test_out_of_the_ordinary(asked: DhcpMessage, kind: type[object]) -> None:
+    """BOOTP and boot clients are answered by way of messages, with bytes all the same."""
+    servers = [DhcpServer(RICH, LeaseTable()) for _ in range(2)]
+    fixed = {"link": LINK, "source": "0.0.0.0", "now": NOW, "boot": boot}
+
+    outcome = DatagramServer(servers[0]).respond(encode(asked), **fixed)  # type: ignore[arg-type]
+
+    assert isinstance(outcome, kind)
+    assert outcome == respond_by_message(servers[1], encode(asked), **fixed)  # type: ignore[arg-type]
+
+
+def test_hardware_address_too_long() -> None:
+    """A length of hardware address beyond its field is no DHCP."""
+    server = DatagramServer(DhcpServer(RICH, LeaseTable()))
+    data = bytearray(encode(message(MessageType.DISCOVER)))
+    data[2] = 17
+
+    with pytest.raises(DecodeError, match="hlen at byte 2"):
+        server.respond(bytes(data), link=LINK, source="0.0.0.0", now=NOW)
 
 
 def test_malformed_question() -> None:
