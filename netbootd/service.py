@@ -424,6 +424,7 @@ class BootService(MultiService):
             for name, is_on, port in (
                 ("BSDP", config.bsdp.enabled, config.bsdp.port),
                 ("DHCP", config.dhcp.enabled, config.bsdp.port),
+                ("PXE", config.pxe.enabled, config.pxe.port),
                 ("TFTP", config.tftp.enabled, config.tftp.port),
                 ("HTTP", config.http.enabled, config.http.port),
                 ("HTTPS", config.https.enabled, config.https.port),
