@@ -77,7 +77,9 @@ def _data(code: int, value: OptionValue) -> bytes:
     kind = OPTIONS.get(code)
     if kind is None:
         return _untyped(value)
-    form, read = _READERS.get(kind.layout, _OPAQUE)
+    if kind.layout not in _READERS:
+        return _opaque(value)
+    form, read = _READERS[kind.layout]
     try:
         return kind.encode(read(value))
     except (ValueError, TypeError, EncodeError):
@@ -113,6 +115,15 @@ def _bytes(text: str) -> bytes:
     if not re.fullmatch(r"([0-9A-Fa-f]{2})+", digits):
         raise OptionError(f"{_shown(text)} is not possible", 'give bytes such as "hex:0a0b0c"')
     return bytes.fromhex(digits)
+
+
+def _opaque(value: OptionValue) -> bytes:
+    """Of an option whose bytes are for its readers to know."""
+    if isinstance(value, str) and value:
+        return value.encode()
+    raise OptionError(
+        f"{_shown(value)} is not possible", 'give a text, or bytes such as "hex:0a0b0c"'
+    )
 
 
 def _untyped(value: OptionValue) -> bytes:
@@ -181,8 +192,6 @@ def _route(value: OptionValue) -> ClasslessRoute:
 
 
 _addresses = _list_of(_address)
-
-_OPAQUE: Final = ('a text, or bytes such as "hex:0a0b0c"', lambda value: _text(value).encode())
 
 _READERS: Final[dict[Layout[Any], tuple[str, Callable[[OptionValue], Any]]]] = {
     formats.ADDRESS: ('an IPv4 address such as "192.168.1.10"', _address),
