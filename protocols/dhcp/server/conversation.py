@@ -206,8 +206,10 @@ class DhcpServer:
         )
         if its_own and self._may_have(case, address):
             return self._acknowledge(case, address, write)
+        is_taken = lease is not None and lease.ends > case.now
         other = self.leases.find(case.segment, case.key)
-        if its_own or any(each is not None and each.ends > case.now for each in (lease, other)):
+        has_another = other is not None and other.state_at(case.now) is LeaseState.BOUND
+        if its_own or is_taken or has_another:
             return Refuse(write(refusal(case, "address is not yours")), Reason.NOT_HELD)
         return self._unknown(case, Reason.UNKNOWN_LEASE, write)
 

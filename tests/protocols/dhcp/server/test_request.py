@@ -181,6 +181,13 @@ class TestKeeping:
 
         assert refused(keep(site, "10.0.0.12")).reason is Reason.NOT_HELD
 
+    def test_another_address_than_its_offer(self, keep: Keep) -> None:
+        """An offer says nothing about which address a client has: it may be another server's."""
+        site = Site()
+        site.discover()
+
+        assert reason(keep(site, "10.0.0.12")) is Reason.UNKNOWN_LEASE
+
     def test_unknown_lease(self, keep: Keep) -> None:
         """A lease that is not known here is another server's, unless we are the only one."""
         assert reason(keep(Site(), "10.0.0.11")) is Reason.UNKNOWN_LEASE
