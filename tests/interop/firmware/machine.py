@@ -40,6 +40,11 @@ OWNER = UUID("52540077-0010-4000-8000-000000000000")
 SIGNATURE_LIST = 28
 """Bytes of an EFI_SIGNATURE_LIST before its signatures."""
 
+DEAD_END = re.compile(
+    r"PXE-E\d+: .*|No more network devices|Nothing to boot: .*|^grub> ", re.MULTILINE
+)
+"""What firmware and loaders say when they have given up."""
+
 # Where a screen would move its cursor or change its colours.
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?=]*[A-Za-z]|[()][0-9A-Za-z])")
 
@@ -148,11 +153,13 @@ class Console:
     def _wait(self, marker: str) -> re.Match[str]:
         while True:
             running = self.process.running()
-            if found := re.compile(marker).search(self.text(), self._read):
+            text = self.text()
+            if found := re.compile(marker).search(text, self._read):
                 self._read = found.end()
                 self.timeline.append((self._seconds(), found[0]))
                 return found
-            if not running or self._seconds() > self.patience:
+            over = not running or DEAD_END.search(text, self._read)
+            if over or self._seconds() > self.patience:
                 raise AssertionError(self._story(marker, running=running))
             time.sleep(LOOK)
 
