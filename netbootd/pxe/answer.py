@@ -174,11 +174,11 @@ class PxeAnswers:
         asked = message.option(PARAMETER_REQUEST_LIST.code) or b""
         options = _echoed(client)
         if is_http:
-            options.append(CLASS_IDENTIFIER.of(HTTP_CLASS))
+            options.append(RawOption(CLASS_IDENTIFIER.code, HTTP_CLASS))
         if client.kind is ClientKind.IPXE:
             options.append(_NO_PROXY)
         if client.kind is ClientKind.PXE and TFTP_SERVER_NAME.code in asked:
-            options.append(TFTP_SERVER_NAME.of(str(server)))
+            options.append(RawOption(TFTP_SERVER_NAME.code, str(server).encode()))
         if is_http or BOOT_FILE_NAME.code in asked:
             options.append(RawOption(BOOT_FILE_NAME.code, encoded))
         if client.boot_item is not None:
@@ -210,7 +210,7 @@ class PxeAnswers:
         shown: bool,
     ) -> BootParameters:
         """A menu, or, if it is not to be `shown` yet, that there is something on port 4011."""
-        options = [CLASS_IDENTIFIER.of(PXE_CLASS), *_echoed(client)]
+        options = [RawOption(CLASS_IDENTIFIER.code, PXE_CLASS), *_echoed(client)]
         if shown:
             prompt = MenuPrompt(seconds=int(self._settings.timeout), text=self._settings.prompt)
             data, count = encode_menu(menu.entries, server=server, prompt=prompt)

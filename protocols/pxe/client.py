@@ -39,6 +39,8 @@ HTTP_CLASS: Final = b"HTTPClient"
 LEGACY_BIOS_CLASS: Final = b"PXEClient:Arch:00000"
 """ROMs of PXE 1.x and early 2.x name their architecture in the class only."""
 IPXE_USER_CLASS: Final = b"iPXE"
+ONE_TYPE: Final = 2
+"""Bytes of an option 93 with one type, which is what all firmware sends."""
 MACHINE_ID_SIZE: Final = 17
 """A type byte, 0, and a UUID (RFC 4578 §2.3)."""
 
@@ -130,9 +132,11 @@ def client_from(message: DhcpMessage) -> PxeClient | None:
 
 
 def _architecture(message: DhcpMessage, vendor_class: bytes) -> int | None:
-    types = message.value(CLIENT_ARCHITECTURE)
+    types = message.option(CLIENT_ARCHITECTURE.code)
+    if types is not None and len(types) == ONE_TYPE:
+        return int.from_bytes(types, "big")
     if types is not None:
-        return types[0]
+        return CLIENT_ARCHITECTURE.decode(types)[0]
     return Architecture.X86_BIOS if vendor_class.startswith(LEGACY_BIOS_CLASS) else None
 
 

@@ -99,10 +99,13 @@ def _reply(
     kind: MessageType,
 ) -> DhcpMessage:
     given = {code for code, _ in boot.options}
-    options = [MESSAGE_TYPE.of(kind), SERVER_IDENTIFIER.of(server.address)]
+    options = [
+        RawOption(MESSAGE_TYPE.code, bytes((kind,))),
+        RawOption(SERVER_IDENTIFIER.code, server.address.packed),
+    ]
     if CLASS_IDENTIFIER.code not in given:
         name = HTTP_CLASS if client.kind is ClientKind.HTTP else PXE_CLASS
-        options.append(CLASS_IDENTIFIER.of(name))
+        options.append(RawOption(CLASS_IDENTIFIER.code, name))
     if client.machine_id is not None and CLIENT_MACHINE.code not in given:
         options.append(RawOption(CLIENT_MACHINE.code, client.machine_id))
     if VENDOR_SPECIFIC.code not in given and _needs_discovery_control(client):
