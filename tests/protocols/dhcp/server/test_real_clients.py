@@ -138,6 +138,7 @@ def check_reply(
         ("dhclient-plain", RouteKind.LINK),
         ("relay-isc", RouteKind.RELAY),
         ("dhcpcd-inform", RouteKind.UNICAST),
+        ("nmap-inform", RouteKind.UNICAST),  # its ciaddr is 255.255.255.255
     ],
 )
 def test_ways_to_them(capture: str, kind: RouteKind) -> None:
