@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from ipaddress import IPv4Address
 from typing import Any, Final
 
 from twisted.application.service import Service
@@ -111,12 +112,13 @@ class DhcpService(Service):
 
     def serve(self, interfaces: Sequence[Interface]) -> None:
         """The table of interfaces has changed."""
-        self._interfaces = tuple(interfaces)
-        try:
-            self.apply(self._settings)
-        except StartError as error:
-            self.responder.forget()
-            self._log.error("{error}", error=error)
+        before, self._interfaces = self._ours(), tuple(interfaces)
+        self.responder.forget()
+        if self._ours() != before:
+            try:
+                self.apply(self._settings)
+            except StartError as error:
+                self._log.error("{error}", error=error)
 
     def forget(self) -> None:
         """What network boot clients are told has changed."""
@@ -130,10 +132,12 @@ class DhcpService(Service):
         self.prober.method, self.prober.wait = settings.probe, settings.probe_time
         self.responder.use(plan, _admission(settings))
 
+    def _ours(self) -> frozenset[IPv4Address]:
+        return frozenset(address.ip for one in self._interfaces for address in one.addresses)
+
     def _plan(self, settings: DhcpSettings) -> Plan:
-        ours = [address.ip for one in self._interfaces for address in one.addresses]
         try:
-            return plan_of(settings, ours=ours)
+            return plan_of(settings, ours=self._ours())
         except Invalid as error:
             raise StartError(f"dhcp.{error.key}: {error.problem}; {error.remedy}") from error
 

@@ -192,3 +192,16 @@ def test_a_file_that_cannot_be_read_is_a_config_error(tmp_path: Path) -> None:
     for file in (tmp_path / "missing.toml", tmp_path, large):
         with pytest.raises(ConfigError, match=file.name):
             load(file, Settings)
+
+
+class Shelf(Struct, frozen=True, kw_only=True):
+    room: str | Share = "one"
+
+
+def test_an_error_in_a_table_that_may_be_a_text_names_the_key() -> None:
+    """Where a table is one of several forms, what is wrong in the table is told, not the table."""
+    assert parse(b'room = { path = "a" }', Shelf) == Shelf(room=Share(path=Path("a")))
+
+    with pytest.raises(ConfigError) as caught:
+        parse(b'room = { pats = "a" }', Shelf)
+    assert caught.value.key == "room.pats"

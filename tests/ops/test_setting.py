@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.setting import FORMS, ByteSize, Duration, InterfacePattern, MacAddress
+from ops.setting import (
+    FORMS,
+    AddressRange,
+    ByteSize,
+    Duration,
+    InterfacePattern,
+    MacAddress,
+    NetworkRoute,
+)
 
 
 @pytest.mark.parametrize(
@@ -30,6 +38,21 @@ from ops.setting import FORMS, ByteSize, Duration, InterfacePattern, MacAddress
         (InterfacePattern, "vEthernet (WSL)", "vEthernet (WSL)"),
         (IPv4Address, "10.0.0.1", IPv4Address("10.0.0.1")),
         (IPv4Network, "10.0.0.0/8", IPv4Network("10.0.0.0/8")),
+        (
+            AddressRange,
+            "10.0.0.1-10.0.0.9",
+            AddressRange(IPv4Address("10.0.0.1"), IPv4Address("10.0.0.9")),
+        ),
+        (
+            AddressRange,
+            "10.0.0.1 - 10.0.0.1",
+            AddressRange(IPv4Address("10.0.0.1"), IPv4Address("10.0.0.1")),
+        ),
+        (
+            NetworkRoute,
+            "10.9.0.0/16 via 10.0.0.2",
+            NetworkRoute(IPv4Network("10.9.0.0/16"), IPv4Address("10.0.0.2")),
+        ),
         (Path, "a/b", Path("a/b")),
     ],
 )
@@ -47,6 +70,8 @@ def test_a_written_form_is_read(kind: type, text: str, value: Any) -> None:
         (InterfacePattern, ["", "a\nb", "a/b", "a\x00", "x" * 257]),
         (IPv4Address, ["", "10.0.0", "10.0.0.256", "::1", "010.0.0.1"]),
         (IPv4Network, ["10.0.0.1/8", "10.0.0.0/33"]),
+        (AddressRange, ["", "-", "10.0.0.9-10.0.0.1", "10.0.0.1-9", "10.0.0.1-10.0.0.2-"]),
+        (NetworkRoute, ["", "10.9.0.0/16", "10.9.0.1/16 via 10.0.0.2", "10.9.0.0/16 by 10.0.0.2"]),
         (Path, ["", "a\0b"]),
     ],
 )
@@ -77,3 +102,16 @@ def test_a_size_prints_what_it_parses(number: int, unit: str) -> None:
 def test_an_ethernet_address_prints_what_it_parses(octets: bytes) -> None:
     """str() of an address parses to the same six octets."""
     assert MacAddress.parse(str(MacAddress(octets))) == octets
+
+
+@given(st.ip_addresses(v=4), st.ip_addresses(v=4))
+def test_addresses_print_what_they_parse(one: IPv4Address, other: IPv4Address) -> None:
+    """str() of a range parses to the same range, also where it is one address."""
+    span = AddressRange(min(one, other), max(one, other))
+
+    assert AddressRange.parse(str(span)) == span
+
+
+def test_a_route_prints_what_it_parses() -> None:
+    """str() of a route parses to the same route."""
+    assert str(NetworkRoute.parse("10.9.0.0/16 via 10.0.0.2")) == "10.9.0.0/16 via 10.0.0.2"
