@@ -194,6 +194,8 @@ class Datagrams:
         self._link = link
         self._counted = DatagramCounters(counters or Counters())
         self._faults = 0
+        self._last_route: ReplyRoute | None = None
+        self._last_to = ("", 0)
 
     # What Twisted calls.
 
@@ -295,8 +297,10 @@ class Datagrams:
         """
         kind = route.kind
         if kind is RouteKind.UNICAST or kind is RouteKind.RELAY:
-            to = socket.inet_ntoa(route.address.packed)  # str(route.address) takes 1 us more
-            return self.send(payload, (to, route.port), arrival)
+            if route is not self._last_route:  # a relay's is the same for many
+                self._last_route = route
+                self._last_to = socket.inet_ntoa(route.address.packed), route.port
+            return self.send(payload, self._last_to, arrival)
         if kind is RouteKind.LINK and self.send_frame(
             payload, hardware_address, int(route.address), route.port, arrival
         ):

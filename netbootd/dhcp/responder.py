@@ -170,7 +170,7 @@ class DhcpResponder:
         self, datagrams: Datagrams, data: bytes, peer: tuple[str, int], arrival: Arrival
     ) -> bool:
         """One datagram. False: it is no request, or of a network that we have no subnet for."""
-        if data[XID] + data[CHADDR] in self._storing:
+        if self._storing and data[XID] + data[CHADDR] in self._storing:
             self._repeated.value += 1  # it asks again before the disk answered: once is enough
             return True
         if self._admits is not None and not self._admits(data[CHADDR][:6]):
@@ -188,6 +188,15 @@ class DhcpResponder:
         if type(outcome) is Silence:
             return self._be_silent(data, arrival, outcome)
         self._requests.value += 1
+        if (
+            type(outcome) is Offer
+            and not self._probing
+            and not (outcome.needs_probe and self._prober.method != "off")
+        ):  # what `_offer` comes to, without a `_Question`
+            payload, route = outcome.reply
+            if datagrams.deliver(payload, route, _hardware(data), arrival):
+                self._offers.value += 1
+            return True
         question = _Question(datagrams, data, peer, arrival, place, now)
         self._handlers[type(outcome)](question, outcome)
         return True
@@ -271,7 +280,7 @@ class DhcpResponder:
     # What must not be in use.
 
     def _offer(self, question: _Question, outcome: Offer[ReadyReply]) -> None:
-        waiting = self._probing.get(outcome.lease.address) if self._probing else None
+        waiting = self._probing.get(outcome.lease.address)
         if waiting is not None:
             question.tries = waiting[0].tries
             self._probing[outcome.lease.address] = question, outcome.reply  # answer the latest
@@ -324,7 +333,7 @@ class DhcpResponder:
 
 
 def _hardware(data: bytes) -> bytes:
-    return data[CHADDR][: data[HLEN]]
+    return data[CHADDR.start : CHADDR.start + data[HLEN]]
 
 
 def _via(data: bytes, arrival: Arrival) -> str:

@@ -13,6 +13,7 @@ of the whole conversation.
 
 from __future__ import annotations
 
+import struct
 from ipaddress import IPv4Address
 from typing import Final, NamedTuple
 
@@ -50,10 +51,12 @@ _REQUEST: Final = bytes((1, 1, 6))
 """op, htype, hlen: from an Ethernet client."""
 _REPLY: Final = bytes((2, 1, 6, 0))
 _NO_ADDRESS: Final = bytes(4)
-_NO_SECS: Final = bytes(2)
+_HEADER: Final = struct.Struct("!4s4s2x2s4xI4x20s")
+"""Op to hops; xid; flags; yiaddr; giaddr and chaddr."""
 _NO_NAMES_COOKIE: Final = bytes(HEADER.size - CHADDR.stop) + COOKIE
 _COOKIE: Final = slice(HEADER.size, OPTIONS_OFFSET)
 _MAC: Final = slice(CHADDR.start, CHADDR.start + 6)
+_ADDRESSES: Final = slice(CIADDR.start, GIADDR.stop)
 _GIADDR_CHADDR: Final = slice(GIADDR.start, CHADDR.stop)
 _DISCOVER: Final = MessageType.DISCOVER.to_bytes(1, "big")
 _ANSWERS: Final[dict[int | None, MessageType]] = {
@@ -109,12 +112,7 @@ class Quick:
         self, data: bytes, *, link: Link, now: int
     ) -> Offer[ReadyReply] | Acknowledge[ReadyReply] | None:
         """Answer the datagram `data`, or leave it to others. Raises nothing."""
-        if (
-            not data.startswith(_REQUEST)
-            or data[_COOKIE] != COOKIE
-            or data[CIADDR] != _NO_ADDRESS
-            or not self._serves_all
-        ):
+        if not (data.startswith(_REQUEST) and data[_COOKIE] == COOKIE and self._serves_all):
             return None
         options = _options(data)
         if options is None or not SPECIAL.isdisjoint(options):
@@ -123,7 +121,7 @@ class Quick:
         kind, client_id, mac = get(53), get(61, b""), data[_MAC]
         if mac in self._by_hardware or client_id in self._by_client_id:
             return None
-        made_for = (kind, get(55), get(57), get(60), len(client_id), data[GIADDR], link)
+        made_for = (kind, get(55), get(57), get(60), len(client_id), data[_ADDRESSES], link)
         try:
             template = self._templates[made_for]
         except KeyError:
@@ -206,6 +204,8 @@ class Quick:
     def _template(self, data: bytes, link: Link, now: int) -> _Template | None:
         """What machines like the one that sent `data` are told, or None if they need more thought:
         by way of the conversation, for an address of the first pool that is for everybody."""
+        if data[CIADDR] != _NO_ADDRESS:
+            return None
         try:
             question = ask(read_options(data, OPTIONS_OFFSET, len(data))[0])
         except DecodeError:
@@ -272,21 +272,8 @@ def _options(data: bytes) -> _Options | None:
 
 def _reply(data: bytes, options: _Options, template: _Template, address: int) -> ReadyReply:
     """The reply of `template` to `data`, which gives it `address`."""
-    payload = b"".join(
-        (
-            _REPLY,
-            data[XID],
-            _NO_SECS,
-            data[FLAGS],
-            _NO_ADDRESS,
-            address.to_bytes(4, "big"),
-            _NO_ADDRESS,
-            data[_GIADDR_CHADDR],
-            template.names_and_options,
-            options.get(61, b""),
-            template.end,
-        )
-    )
+    header = _HEADER.pack(_REPLY, data[XID], data[FLAGS], address, data[_GIADDR_CHADDR])
+    payload = header + template.names_and_options + options.get(61, b"") + template.end
     route = template.route
     if route is None:
         if data[FLAGS.start] & _BROADCAST_BIT:
