@@ -35,6 +35,7 @@ from netbootd.link import why_closed
 from netbootd.privilege import Identity, acting_as, resolve_identity
 from netbootd.start import StartError
 from ops.config import ConfigError
+from protocols.dhcp.route import SERVER_PORT
 
 
 def check(file: Path | None, out: TextIO | None = None) -> int:
@@ -152,7 +153,7 @@ def _neighbours(settings: Config, interfaces: Sequence[Interface]) -> Iterator[F
     else:
         leases = leases_on(settings, links)
         yield from about_offers(search.offers, leases)
-        owners = owners_of("UDP", settings.bsdp.port, _lock(settings))
+        owners = owners_of("UDP", SERVER_PORT, _lock(settings))
         yield from about_silence(search.silent, leases, owners)
 
 

@@ -199,14 +199,36 @@ def test_complaints_about_starts(tmp_path: Path) -> None:
     assert unsaid("troubleshoot.md", list(about_starts(tmp_path))) == []
 
 
-def test_complaints_of_the_simulated_mac() -> None:
-    """Every way to fail that is listed is in the program, in these words."""
-    words = "\n".join(
+def said_in(*sources: Path) -> str:
+    """The texts in parts of the program."""
+    return "\n".join(
         node.value
-        for source in (ROOT / "netbootd/simulate").glob("*.py")
+        for source in sources
         for node in ast.walk(ast.parse(source.read_text()))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     )
+
+
+def test_findings_of_a_check() -> None:
+    """Every finding that is listed is in the program, in these words."""
+    words = said_in(ROOT / "netbootd/check.py", *(ROOT / "netbootd/coexist").glob("*.py"))
+    text = (ROOT / "docs/troubleshoot.md").read_text()
+    table = re.search(r"^\| finding \|.*\n\|---.*\n((?:\|.*\n)+)", text, re.MULTILINE)
+    assert table
+    findings = [
+        finding
+        for row in table[1].splitlines()
+        for finding in re.findall("`([^`]+)`", row.split(" | ")[0])
+    ]
+    parts = [part.strip() for finding in findings for part in re.split("…|67", finding)]
+
+    assert len(findings) >= 8
+    assert [part for part in parts if part not in words] == []
+
+
+def test_complaints_of_the_simulated_mac() -> None:
+    """Every way to fail that is listed is in the program, in these words."""
+    words = said_in(*(ROOT / "netbootd/simulate").glob("*.py"))
     parts = [part for text in complaints("simulate.md") for part in re.split(r"…|[0-9]+", text)]
 
     assert [part for part in parts if part.strip() not in words + REFUSED] == []

@@ -31,6 +31,7 @@ from netbootd.coexist.server import about_offers, about_silence, leases_on
 from netbootd.config import Config
 from netbootd.finding import Finding, Severity
 from netbootd.interface import Interface
+from protocols.dhcp.route import SERVER_PORT
 
 PAUSE: Final = 30.0
 """Seconds between the two rounds: twice the forward delay of spanning tree (802.1D)."""
@@ -79,8 +80,9 @@ class Neighbours(Service):
             self._socket = self._open_socket()
         except OSError:
             return
-        if self._config.bsdp.share_port:
-            self._owners = owners_of("UDP", self._config.bsdp.port)
+        bsdp = self._config.bsdp
+        if bsdp.share_port or bsdp.port != SERVER_PORT:  # else nobody else can have it
+            self._owners = owners_of("UDP", SERVER_PORT)
         tables = self._read_tables()
         if tables is not None:
             self._firewall = list(about_firewall(self._config, self._links, tables))

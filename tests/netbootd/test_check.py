@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import socket
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -249,6 +251,25 @@ def test_a_port_that_is_taken(site: Site, service: str, kind: socket.SocketKind)
     assert "it is in use" in line
 
 
+def test_a_port_that_another_program_has(site: Site) -> None:
+    """A program that is not netbootd keeps us from starting: an error that names it."""
+    held = f"import socket, sys; s = socket.create_server(('127.0.0.1', {site.http}))"
+    command = [sys.executable, "-c", f"{held}; print(flush=True); sys.stdin.read()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+
+        status, _ = site.check()
+        (line,) = site.only(Severity.ERROR)
+        other.communicate()
+
+    assert status == 1
+    assert line.startswith(
+        f"HTTP           cannot bind TCP port {site.http} for HTTP: it is in use by "
+    )
+    assert f"(pid {other.pid}); stop that, or set another port" in line
+
+
 def test_a_port_that_another_address_has(site: Site) -> None:
     """HTTP is bound to the addresses that are served; another address of ours is no obstacle."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as other:
@@ -306,6 +327,18 @@ def test_the_user_that_we_will_be(site: Site) -> None:
     site.write('user = "nobody"\n')
 
     assert "user           becomes nobody once the ports are bound" in site.only(Severity.OK)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_images_are_looked_at_as_the_user_that_we_will_be(site: Site) -> None:
+    """What root may read and that user may not is found now, not after the start."""
+    site.write('user = "nobody"\n')
+    site.images.chmod(0o700)
+
+    (line,) = [one for one in site.only(Severity.WARNING) if "images:" in one]
+
+    assert line.startswith("images         images: cannot be read")
+    assert (os.geteuid(), os.getegid()) == (0, 0)
 
 
 @pytest.mark.parametrize("state", ["file/state", "file", "closed/state"])
