@@ -49,7 +49,7 @@ def _terms(
     subnet: Subnet,
     pool: Pool | None,
 ) -> Terms:
-    question = case.question
+    question, host = case.question, case.host
     return Terms(
         kind,
         case.server,
@@ -57,7 +57,7 @@ def _terms(
         times,
         subnet,
         pool,
-        case.host,
+        host if host is not None and host.has_options else None,
         case.classes,
         question.wanted,
         (BOOTP_ROOM if kind is None else question.room) - len(question.echo_bytes),

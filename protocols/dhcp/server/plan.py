@@ -177,6 +177,11 @@ class Host:
             raise ValueError(f"host {self.name}: hardware address of {len(self.hardware)} bytes")
         check_options(f"host {self.name}", self.options)
 
+    @property
+    def has_options(self) -> bool:
+        """Whether it is told anything that others are not, its address aside."""
+        return bool(self.options or self.host_name)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientClass:

@@ -42,6 +42,7 @@ class Terms(NamedTuple):
     subnet: Subnet
     pool: Pool | None
     host: Host | None
+    """None too for a host without options of its own: many machines then share a reply."""
     classes: tuple[ClientClass, ...]
     wanted: bytes
     """Option 55 of the request."""
