@@ -26,6 +26,7 @@ from netbootd.dhcp.settings import (
 )
 from ops.config import Invalid, join
 from ops.setting import AddressRange
+from ops.text import escape
 from protocols.dhcp import registry
 from protocols.dhcp.option import RawOption
 from protocols.dhcp.registry import OptionType
@@ -290,7 +291,7 @@ def _class(each: ClassSettings, path: str) -> ClientClass:
     for n, name in enumerate(each.platforms):
         if name not in PLATFORMS:
             remedy = _meant(name, PLATFORMS, f"platforms are {', '.join(sorted(PLATFORMS))}")
-            raise Invalid(f"{path}.platforms[{n}]", f'"{name}" is no platform', remedy)
+            raise Invalid(f"{path}.platforms[{n}]", f'"{escape(name, 60)}" is no platform', remedy)
     marks = (each.vendor_class, each.user_class, each.mac, each.circuit_id, each.remote_id)
     if not each.platforms and not any(marks):
         remedy = "set vendor_class, user_class, platforms, mac, circuit_id or remote_id"

@@ -21,3 +21,4 @@ def check(settings: Config) -> None:
     assert settings.images.shares
     assert all(len(mac) == 6 for mac in (*settings.bsdp.allow, *settings.bsdp.deny))
     assert settings.bsdp.machine_name_format % 7
+    assert settings.dhcp.lease_time >= 4
