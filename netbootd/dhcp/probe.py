@@ -183,7 +183,7 @@ class Prober(Service):
         key = (arrival.interface if kind == "ARP" else "", number)
         probe = self._probes.get(key)
         if probe is None:
-            if not kind or not self._ask(kind, number, arrival):
+            if not kind or not self._ask(kind, address, arrival):
                 answer.callback(False)
                 return answer
             deadline = self._reactor.seconds() + self.wait
@@ -205,21 +205,20 @@ class Prober(Service):
             case _:
                 return ""
 
-    def _ask(self, kind: str, address: int, arrival: Arrival) -> bool:
+    def _ask(self, kind: str, address: IPv4Address, arrival: Arrival) -> bool:
         reader = self._readers.get(kind)
         if reader is None or len(self._probes) >= MAX_PROBES:
             self._omitted.value += 1
             return False
         try:
             if kind == "ICMP":
-                to = (str(IPv4Address(address)), 0)
-                reader.socket.sendmsg((self._echo,), arrival.unicast, 0, to)
+                reader.socket.sendmsg((self._echo,), arrival.unicast, 0, (str(address), 0))
             elif arrival.link is not None:
                 packet = Arp(
                     operation=Operation.REQUEST,
                     sender_hardware=arrival.link.hardware_address,
                     sender=arrival.link.address,
-                    target=address,
+                    target=int(address),
                 )
                 to_all = (arrival.interface, ARP_TYPE, 0, 0, b"\xff" * 6)
                 reader.socket.sendto(arp.encode(packet), to_all)
