@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
+from typing import NamedTuple
 
 from protocols.dhcp.boot import BootParameters
 from protocols.dhcp.message import DhcpMessage
@@ -33,6 +34,18 @@ class Link:
     """Our address there, for the server identifier."""
     networks: tuple[IPv4Network, ...]
     """Those of the interface."""
+
+
+class Sender(NamedTuple):
+    """What the header of a request says about who sent it; addresses as numbers."""
+
+    htype: int
+    hardware: bytes
+    """The part of chaddr that is used."""
+    ciaddr: int
+    giaddr: int
+    source: int
+    """The IP address that the datagram came from; only INFORM needs it."""
 
 
 @dataclass(slots=True)
@@ -106,18 +119,17 @@ def reserved_address(case: Case) -> int | None:
 def place(
     plan: Plan,
     question: Question,
-    place_of: tuple[Segment, Subnet] | None,
-    *,
-    htype: int,
-    hardware: bytes,
-    ciaddr: int,
+    sender: Sender,
+    found: tuple[Segment, Subnet] | None,
     local: int,
     now: int,
 ) -> Case | Silence:
-    """The case of a request from `place_of`, or why there is none."""
-    if place_of is None:
+    """The case of a request of the subnet `found`, or why there is none; `local` is our address
+    where it came in."""
+    if found is None:
         return Silence(Reason.NO_SUBNET)
-    segment, subnet = place_of
+    segment, subnet = found
+    htype, hardware, ciaddr, _, _ = sender
     host = find_host(plan, question, hardware, segment) if plan.hosts else None
     if host is None and plan.known_only:
         return Silence(Reason.UNKNOWN_CLIENT)
@@ -146,10 +158,7 @@ def place(
 def subnet_of(
     plan: Plan,
     question: Question,
-    *,
-    giaddr: int,
-    ciaddr: int,
-    source: int,
+    sender: Sender,
     link: tuple[Segment, Subnet] | None,
 ) -> tuple[Segment, Subnet] | None:
     """Which subnet a request belongs to; `link` is that of the interface where it came in.
@@ -159,8 +168,9 @@ def subnet_of(
     """
     if question.subnet is not None:
         return plan.locate(question.subnet)
-    if giaddr:
-        return plan.locate(giaddr)
+    if sender.giaddr:
+        return plan.locate(sender.giaddr)
+    ciaddr = sender.ciaddr
     if not ciaddr and question.type == MessageType.INFORM:
-        ciaddr = source
+        ciaddr = sender.source
     return (plan.locate(ciaddr) if ciaddr else None) or link

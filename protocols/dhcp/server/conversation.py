@@ -25,7 +25,15 @@ from protocols.dhcp.boot import BootParameters
 from protocols.dhcp.message import BOOTREQUEST, NO_ADDRESS, RELAY_AGENT_INFORMATION, DhcpMessage
 from protocols.dhcp.reply import reply_to
 from protocols.dhcp.server.answer import Answer, informing, leasing, refusal
-from protocols.dhcp.server.case import BootAnswer, Case, Link, place, reserved_address, subnet_of
+from protocols.dhcp.server.case import (
+    BootAnswer,
+    Case,
+    Link,
+    Sender,
+    place,
+    reserved_address,
+    subnet_of,
+)
 from protocols.dhcp.server.lease import LAST_END, Lease, LeaseState, LeaseTable
 from protocols.dhcp.server.outcome import (
     Acknowledge,
@@ -88,53 +96,24 @@ class DhcpServer:
             question = question_of(request)
         except DecodeError as error:
             return Silence(Reason.MALFORMED, str(error))
-        case = self.place(
-            question,
-            htype=request.htype,
-            hardware=request.hardware_address,
-            ciaddr=int(request.ciaddr),
-            giaddr=int(request.giaddr),
-            link=link,
-            source=int(source),
-            now=now,
+        sender = Sender(
+            request.htype,
+            request.hardware_address,
+            int(request.ciaddr),
+            int(request.giaddr),
+            int(source),
         )
+        case = self.place(question, sender, link, now)
         if isinstance(case, Silence):
             return case
         if boot is not None and (question.may_boot or question.type is None):
             case.boot = _boot_parameters(boot, request, case)
         return self.decide(case, lambda answer: _message(self.plan, request, case, answer))
 
-    def place(
-        self,
-        question: Question,
-        *,
-        htype: int,
-        hardware: bytes,
-        ciaddr: int,
-        giaddr: int,
-        link: Link,
-        source: int,
-        now: int,
-    ) -> Case | Silence:
-        """The case of a request with these header fields, or why there is none."""
-        found = subnet_of(
-            self.plan,
-            question,
-            giaddr=giaddr,
-            ciaddr=ciaddr,
-            source=source,
-            link=self._segment_at(link),
-        )
-        return place(
-            self.plan,
-            question,
-            found,
-            htype=htype,
-            hardware=hardware,
-            ciaddr=ciaddr,
-            local=int(link.local),
-            now=now,
-        )
+    def place(self, question: Question, sender: Sender, link: Link, now: int) -> Case | Silence:
+        """The case of what `sender` asks on `link`, or why there is none."""
+        found = subnet_of(self.plan, question, sender, self._segment_at(link))
+        return place(self.plan, question, sender, found, int(link.local), now)
 
     def decide(self, case: Case, write: Write[R]) -> Outcome[R]:
         """What `case` gets. The lease table changes only if its reply could be written."""

@@ -37,7 +37,7 @@ from protocols.dhcp.route import (
     reply_route,
 )
 from protocols.dhcp.server.answer import Answer
-from protocols.dhcp.server.case import BootAnswer, Case, Link
+from protocols.dhcp.server.case import BootAnswer, Case, Link, Sender
 from protocols.dhcp.server.conversation import DhcpServer
 from protocols.dhcp.server.outcome import (
     Acknowledge,
@@ -108,16 +108,9 @@ class DatagramServer:
         header = _Header._make(_REQUEST.unpack_from(data))
         is_inform = question.type == MessageType.INFORM
         home = int(IPv4Address(source)) if is_inform else header.ciaddr
-        case = self.server.place(
-            question,
-            htype=header.htype,
-            hardware=header.chaddr[: header.hlen],
-            ciaddr=header.ciaddr,
-            giaddr=header.giaddr,
-            link=link,
-            source=home,
-            now=now,
-        )
+        htype, hlen, _, _, ciaddr, giaddr, chaddr = header
+        sender = Sender(htype, chaddr[:hlen], ciaddr, giaddr, home)
+        case = self.server.place(question, sender, link, now)
         if isinstance(case, Silence):
             return case
         return self.server.decide(case, lambda answer: self._reply(header, case, answer, home))

@@ -184,13 +184,8 @@ class LeaseTable:
     ) -> int | None:
         """A free address for a client without any: of `subnet`, else of others on its wire."""
         of_segment = self._segments[id(segment)].free
-        for free in of_segment[subnet.first]:
-            if free.pool.serves(classes) and (address := free.find(now)) is not None:
-                return address
-        for other in segment.subnets:
-            if other is subnet:
-                continue
-            for free in of_segment[other.first]:
+        for each in (subnet, *segment.subnets):
+            for free in of_segment[each.first]:
                 if free.pool.serves(classes) and (address := free.find(now)) is not None:
                     return address
         return None

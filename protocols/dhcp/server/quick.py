@@ -29,7 +29,7 @@ from protocols.dhcp.route import (
     RouteKind,
 )
 from protocols.dhcp.server.answer import leasing
-from protocols.dhcp.server.case import Link, client_key
+from protocols.dhcp.server.case import Link, Sender, client_key
 from protocols.dhcp.server.conversation import DhcpServer
 from protocols.dhcp.server.lease import LAST_END, Lease, LeaseState
 from protocols.dhcp.server.outcome import Acknowledge, Offer, ReadyReply, Silence
@@ -212,16 +212,7 @@ class Quick:
             return None
         kind = _ANSWERS.get(question.type)
         giaddr = int.from_bytes(data[GIADDR], "big")
-        case = self._server.place(
-            question,
-            htype=1,
-            hardware=data[_MAC],
-            ciaddr=0,
-            giaddr=giaddr,
-            link=link,
-            source=0,
-            now=now,
-        )
+        case = self._server.place(question, Sender(1, data[_MAC], 0, giaddr, 0), link, now)
         if kind is None or question.may_boot or isinstance(case, Silence):
             return None
         pool = next((each for each in case.subnet.pools if each.serves(())), None)
