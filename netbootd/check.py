@@ -150,6 +150,9 @@ def _neighbours(settings: Config, interfaces: Sequence[Interface]) -> Iterator[F
         search = search_thd(links, xid=secrets.randbits(32))
     except OSError as error:
         yield Finding(Severity.OK, SUBJECT, f"not looked for: {why_closed(error)}")
+        if leases_on(settings, links):
+            text = "run like this, would answer by broadcast and offer addresses unprobed"
+            yield Finding(Severity.OK, "DHCP", f"{text}: {why_closed(error)}")
     else:
         leases = leases_on(settings, links)
         yield from about_offers(search.offers, leases)

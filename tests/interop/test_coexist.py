@@ -268,8 +268,8 @@ def test_remedy_opens_the_firewall(lan: Lan, sierra: Bundle) -> None:
 
 
 def test_without_privileges_nothing_is_asked(lan: Lan, sierra: Bundle) -> None:
-    """Who may not look is told what was not looked at."""
-    daemon = Daemon(lan.server)
+    """Who may not look is told what was not looked at, and what a start would go without."""
+    daemon = Daemon(lan.server, LEASING)
 
     done = lan.server.run(
         *("setpriv", "--bounding-set=-net_raw,-net_admin", NETBOOTCTL, "check"),
@@ -278,3 +278,7 @@ def test_without_privileges_nothing_is_asked(lan: Lan, sierra: Bundle) -> None:
 
     assert "firewall       not looked at: its rules are for root to read" in done.stdout
     assert "DHCP servers   not looked for: packet sockets need root or CAP_NET_RAW" in done.stdout
+    assert (
+        "DHCP           run like this, would answer by broadcast and offer addresses unprobed:"
+        " packet sockets need root or CAP_NET_RAW"
+    ) in done.stdout
