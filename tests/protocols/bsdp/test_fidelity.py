@@ -239,7 +239,7 @@ DEVIATIONS = (
     ),
     Deviation(
         quirk="offer-broadcast",
-        reason="a frame to 0.0.0.0 needs a raw socket; a broadcast reaches the same machine",
+        reason="a frame to 0.0.0.0 is for firmware only; a broadcast reaches the same machine",
     ),
     Deviation(
         quirk="request-echo",

@@ -419,7 +419,7 @@ class TestDiscover:
         assert [found.code for found in sub_options(reply)] == [8, 130]
 
     def test_offer_is_broadcast(self) -> None:
-        """Apple's server unicasts to 0.0.0.0 on the link; a broadcast needs no raw socket."""
+        """Apple's server unicasts to 0.0.0.0 on the link; a broadcast needs no address."""
         reply = replied(answer(discover(), binding=BOUND))
 
         assert (reply.route.kind, reply.route.port) == (RouteKind.BROADCAST, 68)
