@@ -1,0 +1,156 @@
+"""What real clients see of the DHCP server beside their leases."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+
+import pytest
+
+from tests.interop.conftest import Lan
+from tests.interop.daemon import Daemon
+from tests.interop.dhcp_server import row, rows, serve, station
+from tests.interop.lab import Lab, wait_until
+from tests.interop.mac import Mac
+from tests.interop.peer import peer
+from tests.interop.station import Dhclient, Dhcpcd, Station, Udhcpc
+
+pytestmark = pytest.mark.interop
+
+MAC = "52:54:00:77:00:60"
+FIXED = "10.77.0.60/24"
+
+
+class InformingDhcpcd(Dhcpcd):
+    """Has an address already, and asks for the rest."""
+
+    flags = ("-s", FIXED, "--noarp")
+
+
+def test_inform(lan: Lan) -> None:
+    """A machine with an address of its own is told the rest, and no lease is made of it."""
+    daemon = serve(lan)
+    capture = lan.capture()
+    client = InformingDhcpcd(station(lan, MAC))
+    client.station.host.address(client.station.interface, FIXED)
+
+    client.start()
+    wait_until(lambda: client.resolver() == (["10.77.0.2", "10.77.0.3"], ["lab.example.com"]))
+
+    assert client.station.address() == FIXED
+    assert client.station.router() == "10.77.0.254"
+    assert rows(daemon, MAC) == []
+    (ack,) = capture.packets("dhcp.option.dhcp == 5")
+    assert (ack.one("ip.dst"), ack.one("dhcp.ip.your")) == ("10.77.0.60", "0.0.0.0")
+    assert "dhcp.option.ip_address_lease_time" not in ack
+    assert capture.complaints() == ""
+
+
+def test_dhcping(lan: Lan) -> None:
+    """The ping of DHCP gets its answer."""
+    serve(lan)
+
+    done = lan.client.run(
+        *("dhcping", "-v", "-i", "-c", "10.77.0.50", "-h", "52:54:00:77:00:50"),
+        *("-s", lan.address, "-t", "5"),
+    )
+
+    assert "Got answer" in done.stdout
+
+
+def test_two_subnets(lab: Lab) -> None:
+    """Each interface of ours leases addresses of its own network."""
+    server = lab.host("server")
+    stations = []
+    text = "[dhcp]\nenabled = true\nprobe_time = '100ms'\n".replace("'", '"')
+    for number in (1, 2):
+        switch = lab.switch(f"lan{number}")
+        server.plug(switch, f"10.77.{number}.1/24")
+        text += f'[[dhcp.subnet]]\nnetwork = "10.77.{number}.0/24"\n'
+        text += f'pools = ["10.77.{number}.10-10.77.{number}.20"]\n'
+        host = lab.host(f"station{number}")
+        stations.append(Station(host, host.plug(switch)))
+    Daemon(server, text).start()
+
+    for each in stations:
+        Udhcpc(each).start()
+
+    assert [each.wait_for_address() for each in stations] == ["10.77.1.10", "10.77.2.10"]
+
+
+def test_switched_off(lan: Lan, daemon: Daemon, mac: Mac) -> None:
+    """Without [dhcp] nobody gets an address, and no word, from us."""
+    capture = lan.capture()
+    client = Dhclient(station(lan, MAC))
+
+    client.start()
+    assert client.process is not None
+    client.process.wait_for("(?s)DHCPDISCOVER.*DHCPDISCOVER")
+    mac.list()  # The server works in order: what it was to answer, it has answered now.
+
+    assert capture.count(f"ip.src == {lan.address} && dhcp.hw.mac_addr == {MAC}") == 0
+
+
+def test_reload(lan: Lan) -> None:
+    """A new configuration holds from SIGHUP on: for leases that are there, too, and without
+    losing any."""
+    daemon = serve(lan)
+    assert daemon.process is not None
+    client = Dhclient(station(lan, MAC))
+    client.start()
+    address = client.station.wait_for_address()
+    ends = row(daemon, MAC).ends
+    text = daemon.config.read_text()
+    daemon.config.write_text(text.replace("10.77.0.3", "10.77.0.4"))
+
+    os.kill(daemon.process.pid, signal.SIGHUP)
+    wait_until(lambda: client.resolver()[0] == ["10.77.0.2", "10.77.0.4"])
+
+    assert client.station.wait_for_address() == address
+    assert row(daemon, MAC).ends > ends
+
+
+def test_reload_of_a_wrong_configuration(lan: Lan) -> None:
+    """A configuration that is wrong is refused, and the server goes on by the old one."""
+    daemon = serve(lan)
+    assert daemon.process is not None
+    daemon.config.write_text("[dhcp]\nenabled = maybe\n")
+
+    os.kill(daemon.process.pid, signal.SIGHUP)
+    daemon.process.wait_for(r"server\.toml: .*; ")
+
+    computer = station(lan, MAC)
+    Dhclient(computer).start()
+    assert computer.wait_for_address() == "10.77.0.100"
+
+
+LOAD = """\
+[dhcp]
+enabled = true
+lease_time = "1h"
+probe = "off"
+
+[[dhcp.subnet]]
+network = "10.77.0.0/16"
+pools = ["10.77.8.0-10.77.15.255"]
+"""
+
+
+def test_load(lan: Lan) -> None:
+    """Six hundred machines behind a relay, three hundred a second, all get their addresses."""
+    daemon = Daemon(lan.server, LOAD)
+    daemon.start()
+    capture = lan.capture()
+
+    report = lan.client.run(
+        *(peer("perfdhcp"), "-4", "-r", "300", "-R", "600", "-n", "600", "-W", "2000000"),
+        *("-l", lan.client_interface, lan.address),
+        timeout=30,
+    ).stdout
+
+    assert re.findall(r"received packets: (\d+)\ndrops: (-?\d+)", report) == [("600", "0")] * 2
+    assert capture.count("dhcp.type == 1 && dhcp.ip.relay == 10.77.0.50") == 1200
+    addresses = capture.packets("dhcp.option.dhcp == 5")
+    assert len({ack.one("dhcp.ip.your") for ack in addresses}) == 600
+    assert capture.complaints() == ""
