@@ -295,3 +295,19 @@ def test_without_packet_sockets_replies_are_broadcast(lan: Lan, sierra: Bundle) 
     assert {reply.one("eth.dst") for reply in replies} == {"ff:ff:ff:ff:ff:ff"}
     said = "Machines without an address are answered by broadcast: packet sockets need root"
     assert process.output().count(said) == 1
+
+
+def test_address_that_somebody_holds_is_not_leased(lan: Lan, sierra: Bundle) -> None:
+    """Of a pool of two, one that a stranger uses: it is found by ARP, and told of; who asks gets
+    the other."""
+    settings = LEASING.replace('probe = "off"\n', "").replace("100-10.77.0.150", "100-10.77.0.101")
+    daemon = Daemon(lan.server, settings).start()
+    lan.client.address(lan.client_interface, "10.77.0.100/24")
+    for number in (0, 1):
+        machine = lan.lab.host(f"machine{number}")
+        interface = machine.plug(lan.switch, mac=f"52:54:00:77:00:6{number}")
+
+        lease = udhcpc(machine, interface)
+
+        assert (lease and lease["ip"]) == (None if number else "10.77.0.101")
+    assert "10.77.0.100" in daemon.wait_for("warn .* is used by somebody .*")[0]
