@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from typing import Any, Final
 
@@ -40,7 +40,8 @@ MAX_REFUSALS: Final = 200
 
 MAX_LABEL: Final = 63
 
-_KEYS: Final = {3: "router", 6: "dns", 15: "domain", 42: "ntp", 119: "search"}
+ROUTER: Final = 3
+_KEYS: Final = {ROUTER: "router", 6: "dns", 15: "domain", 42: "ntp", 119: "search"}
 """Options that are settings; all others are in a table `options`."""
 
 _NAMES: Final = {kind.code: name for name, kind in BY_NAME.items()}
@@ -60,15 +61,18 @@ def toml_of(found: Settings) -> tuple[str, tuple[Remark, ...]]:
     """The document, and what could not be taken over. Raises Unreadable."""
     remarks = Remarks()
     tell = remarks.tell
+    subnets = _with_router(found.subnets, found.options)
     tables = {
-        "subnet": [_Placed(each.line, _subnet(each, tell)) for each in found.subnets],
+        "subnet": [_Placed(each.line, _subnet(each, tell)) for each in subnets],
         "host": _hosts(found.hosts, tell),
     }
     top: dict[str, Any] = {"enabled": True}
     if found.authoritative:
         top["authoritative"] = True
     top |= _times(found.times, 1, tell)
-    top |= _options(found.options, all_in_table=False, without=("router",))
+    routed = subnets != list(found.subnets)
+    shared = {c: v for c, v in found.options.items() if c != ROUTER or not routed}
+    top |= _options(shared, all_in_table=False, without=("router",))
     for _ in range(MAX_REFUSALS):
         top["enabled"] = bool(tables["subnet"])
         text = _document(top, tables)
@@ -79,6 +83,19 @@ def toml_of(found: Settings) -> tuple[str, tuple[Remark, ...]]:
         else:
             return text, remarks.in_order()
     raise Unreadable("it contradicts itself in too many places")
+
+
+def _with_router(subnets: Sequence[FoundSubnet], options: Options) -> list[FoundSubnet]:
+    """The subnets, where those that the router of all is in have it as theirs."""
+    router = options.get(ROUTER)
+    texts = router if isinstance(router, tuple) else (router,)
+    addresses = [IPv4Address(text) for text in texts if isinstance(text, str)]
+    return [
+        replace(subnet, options={ROUTER: router, **subnet.options})
+        if router is not None and all(address in subnet.network for address in addresses)
+        else subnet
+        for subnet in subnets
+    ]
 
 
 def _subnet(found: FoundSubnet, tell: Tell) -> dict[str, Any]:

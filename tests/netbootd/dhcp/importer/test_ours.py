@@ -83,6 +83,20 @@ def test_what_netbootd_refuses_is_told(text: str, told: str) -> None:
     assert told in remarks[0][1]
 
 
+def test_router_of_all() -> None:
+    """A router that is set for everybody is that of the subnet which it is in."""
+    config, told = converted(f"option routers 10.0.0.1; {LAN} {{ }}")
+
+    assert (str(config.dhcp.subnets[0].router), config.dhcp.options, told) == ("10.0.0.1", {}, [])
+
+
+def test_router_elsewhere() -> None:
+    """A router that is in no subnet is sent to everybody, as the old server did."""
+    config, _ = converted(f"option routers 10.9.0.1; {LAN} {{ }}")
+
+    assert config.dhcp.options == {"router": "10.9.0.1"}
+
+
 def test_without_subnets() -> None:
     """Hosts alone are printed, and the server stays off until there is a subnet."""
     config, told = converted("host x { hardware ethernet 0:1:2:3:4:5; }")
