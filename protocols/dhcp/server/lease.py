@@ -190,6 +190,11 @@ class LeaseTable:
                     return address
         return None
 
+    def free_in(self, segment: Segment, subnet: Subnet) -> FreeAddresses | None:
+        """The first pool of `subnet` that is for everybody, until the next `load` or `adopt`."""
+        pools = self._segments[id(segment)].free[subnet.first]
+        return next((free for free in pools if free.pool.ranges and free.pool.serves(())), None)
+
     # Changes.
 
     def hold(self, lease: Lease) -> None:

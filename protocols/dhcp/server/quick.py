@@ -17,7 +17,7 @@ import struct
 from ipaddress import IPv4Address
 from typing import Final, NamedTuple
 
-from protocols.dhcp.codec import CHADDR, CIADDR, COOKIE, FLAGS, GIADDR, HEADER, MINIMUM_SIZE, XID
+from protocols.dhcp.codec import CHADDR, CIADDR, COOKIE, GIADDR, HEADER, MINIMUM_SIZE
 from protocols.dhcp.message import OPTIONS_OFFSET, OVERLOAD
 from protocols.dhcp.option import END, PAD, read_options, write_options
 from protocols.dhcp.registry import CLIENT_IDENTIFIER
@@ -33,7 +33,8 @@ from protocols.dhcp.server.case import Link, Sender, client_key
 from protocols.dhcp.server.conversation import DhcpServer
 from protocols.dhcp.server.lease import LAST_END, Lease, LeaseState
 from protocols.dhcp.server.outcome import Acknowledge, Offer, ReadyReply, Silence
-from protocols.dhcp.server.plan import INFINITE, Segment, Subnet
+from protocols.dhcp.server.plan import INFINITE, Segment
+from protocols.dhcp.server.pool import FreeAddresses
 from protocols.dhcp.server.question import ask, host_name_of
 from protocols.dhcp.server.reply import option_list
 from protocols.dhcp.value import MessageType
@@ -51,13 +52,14 @@ _REQUEST: Final = bytes((1, 1, 6))
 """op, htype, hlen: from an Ethernet client."""
 _REPLY: Final = bytes((2, 1, 6, 0))
 _NO_ADDRESS: Final = bytes(4)
-_HEADER: Final = struct.Struct("!4s4s2x2s4xI4x20s")
+_ASKED: Final = struct.Struct("!4x4s2x2s12x20s")
+"""xid; flags; giaddr and chaddr."""
+_GIVEN: Final = struct.Struct("!4s4s2x2s4xI4x20s")
 """Op to hops; xid; flags; yiaddr; giaddr and chaddr."""
 _NO_NAMES_COOKIE: Final = bytes(HEADER.size - CHADDR.stop) + COOKIE
 _COOKIE: Final = slice(HEADER.size, OPTIONS_OFFSET)
 _MAC: Final = slice(CHADDR.start, CHADDR.start + 6)
 _ADDRESSES: Final = slice(CIADDR.start, GIADDR.stop)
-_GIADDR_CHADDR: Final = slice(GIADDR.start, CHADDR.stop)
 _DISCOVER: Final = MessageType.DISCOVER.to_bytes(1, "big")
 _ANSWERS: Final[dict[int | None, MessageType]] = {
     MessageType.DISCOVER: MessageType.OFFER,
@@ -79,9 +81,10 @@ class _Template(NamedTuple):
     """The OFFER or ACK of one kind of machine."""
 
     segment: Segment
-    subnet: Subnet
-    ranges: tuple[tuple[int, int], ...]
+    free: FreeAddresses
     """Of the pool that it was made for; options may differ in others."""
+    ranges: tuple[tuple[int, int], ...]
+    """Of that pool."""
     server: bytes
     """The server identifier."""
     seconds: int
@@ -141,12 +144,12 @@ class Quick:
         if 54 in options or (requested is not None and (lease is None or len(requested) != 4)):
             return None
         if lease is None:
-            address = self._leases.choose(template.segment, template.subnet, (), now)
-            if address is None:
-                return None
-        else:
+            address = template.free.find(now)
+        elif self._is_open(template, lease.address):
             address = lease.address
-        if not self._is_open(template, address):
+        else:
+            return None
+        if address is None:
             return None
         held = lease is not None and lease.ends > now
         reply = _reply(data, options, template, address)
@@ -215,10 +218,10 @@ class Quick:
         case = self._server.place(question, Sender(1, data[_MAC], 0, giaddr, 0), link, now)
         if kind is None or question.may_boot or isinstance(case, Silence):
             return None
-        pool = next((each for each in case.subnet.pools if each.serves(())), None)
-        if pool is None or not pool.ranges or max(giaddr, pool.ranges[-1][1]) >= _NO_HOST:
+        free = self._leases.free_in(case.segment, case.subnet)
+        if free is None or max(giaddr, *free.pool.ranges[-1]) >= _NO_HOST:
             return None
-        terms = leasing(case, kind, pool.ranges[0][0]).terms
+        terms = leasing(case, kind, free.pool.ranges[0][0]).terms
         if terms.seconds is None or terms.seconds == INFINITE:
             return None
         written = _NO_NAMES_COOKIE + write_options(option_list(self._server.plan, terms))
@@ -231,8 +234,8 @@ class Quick:
             route = ReplyRoute(kind=RouteKind.RELAY, address=relay, port=SERVER_PORT)
         return _Template(
             case.segment,
-            case.subnet,
-            pool.ranges,
+            free,
+            free.pool.ranges,
             case.server.to_bytes(4, "big"),
             terms.seconds,
             written,
@@ -263,11 +266,13 @@ def _options(data: bytes) -> _Options | None:
 
 def _reply(data: bytes, options: _Options, template: _Template, address: int) -> ReadyReply:
     """The reply of `template` to `data`, which gives it `address`."""
-    header = _HEADER.pack(_REPLY, data[XID], data[FLAGS], address, data[_GIADDR_CHADDR])
-    payload = header + template.names_and_options + options.get(61, b"") + template.end
+    xid, flags, giaddr_chaddr = _ASKED.unpack_from(data)
+    header = _GIVEN.pack(_REPLY, xid, flags, address, giaddr_chaddr)
+    client_id = options.get(61, b"")
+    payload = b"".join((header, template.names_and_options, client_id, template.end))
     route = template.route
     if route is None:
-        if data[FLAGS.start] & _BROADCAST_BIT:
+        if flags[0] & _BROADCAST_BIT:
             route = _BROADCAST
         else:
             to = IPv4Address(address)
