@@ -178,3 +178,20 @@ def test_leases_that_ended_long_ago_are_forgotten_by_and_by(part: Part) -> None:
     part.mailbox.until(part.store.close())
     part.store.open_thd()
     assert part.store.read_thd(LOAD_LEASES) == []
+
+
+def test_it_survives_start_stop_start(part: Part) -> None:
+    """What it leased in its first life it knows in its second."""
+    address = int(IPv4Address("10.0.0.100"))
+    lease = Lease(address, b"\1" + mac_of(9), mac_of(9), LeaseState.BOUND, NOW, NOW + 3600)
+    part.service.startService()
+    part.service.leases.record(lease)
+    part.service.stopService()
+    part.mailbox.until(part.store.close())
+
+    part.store.open_thd()
+    part.service.load_thd()
+    part.service.startService()
+
+    assert part.offered(discover(1)) == "10.0.0.101"
+    part.service.stopService()
