@@ -133,13 +133,16 @@ class TestSelecting:
         assert reason(outcome) is Reason.NO_REQUESTED_ADDRESS
 
     def test_address_in_ciaddr(self) -> None:
-        """A client that names the server although it renews is understood."""
+        """A client that names the server although it renews is understood, and taken at its word
+        if it names another."""
         site = Site()
         site.bind("10.0.0.11")
 
-        outcome = site.renew("10.0.0.11", r.SERVER_IDENTIFIER.of(SERVER))
+        ours = site.renew("10.0.0.11", r.SERVER_IDENTIFIER.of(SERVER))
+        others = site.renew("10.0.0.11", r.SERVER_IDENTIFIER.of(IPv4Address("10.0.0.2")))
 
-        assert acknowledged(outcome).reply.ciaddr == IPv4Address("10.0.0.11")
+        assert acknowledged(ours).reply.ciaddr == IPv4Address("10.0.0.11")
+        assert reason(others) is Reason.OTHER_SERVER
 
 
 @KEEPING
