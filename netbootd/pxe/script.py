@@ -92,7 +92,9 @@ def menu(
         "exit 1",
     ]
     for at, entry in enumerate(entries):
-        lines += [f":entry{at}", f"chain ${{how}}{quote(entry.name)}.ipxe || goto failed"]
+        # What comes back without an error, such as a script that ends, is done: on to the disk.
+        chain = f"chain ${{how}}{quote(entry.name)}.ipxe || goto failed"
+        lines += [f":entry{at}", chain, "goto local"]
     lines += [
         ":failed",
         "prompt --timeout 10000 It did not boot. Press a key for the menu ||",
