@@ -63,12 +63,7 @@ def import_leases(file: Path, source: str | None, configuration: Path | None) ->
     found = _understood(file, lambda: reader(data))
     database = config.state_directory(settings.state) / DATABASE
     try:
-        entered = enter_thd(
-            database,
-            found.leases,
-            now=int(time.time()),
-            ignore_client_identifier=settings.dhcp.ignore_client_identifier,
-        )
+        entered = enter_thd(database, found.leases, now=int(time.time()), settings=settings.dhcp)
     except StoreError as error:
         raise Failed(f"nothing is imported: {error}") from None
     _tell(file, (*found.remarks, *entered.remarks))

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from netbootd.dhcp.importer.found import FoundLease, Remark, State
+from netbootd.dhcp.option_text import identifier_from
+from netbootd.dhcp.settings import DhcpSettings
 from netbootd.statement import LOAD_LEASES, SAVE_LEASE, SCHEMA
 from ops.database import Database
 from protocols.dhcp.server.case import client_key
@@ -38,12 +40,14 @@ class Entered:
 
 
 def enter_thd(
-    path: Path, leases: Sequence[FoundLease], *, now: int, ignore_client_identifier: bool
+    path: Path, leases: Sequence[FoundLease], *, now: int, settings: DhcpSettings
 ) -> Entered:
-    """Write `leases` into the database at `path`. `now` is in seconds since 1970.
+    """Write `leases` into the database at `path`. `now` is in seconds since 1970; `settings` say
+    who is who.
 
     A lease in the database that ends later is newer, and stays. Raises StoreError.
     """
+    identities = _Identities(settings)
     database = Database(path, SCHEMA)
     database.open_thd()
     try:
@@ -51,7 +55,7 @@ def enter_thd(
         remarks = []
         rows = []
         for lease in leases:
-            row = _row(lease, now, ignore_client_identifier)
+            row = _row(lease, now, identities)
             if known.get(row["address"], -1) >= row["ends"]:
                 address = IPv4Address(row["address"])
                 remarks.append(Remark(lease.line, f"{address} has a newer lease here; left out"))
@@ -73,16 +77,32 @@ def enter_thd(
     )
 
 
-def _row(lease: FoundLease, now: int, ignore_client_identifier: bool) -> dict[str, Any]:
-    hardware, client = lease.hardware or b"", b""
-    if lease.state is not State.CONFLICT:
-        client = client_key(
-            ETHERNET, hardware, lease.client_id or b"", ignore=ignore_client_identifier
-        )
+class _Identities:
+    """Who a client is to the server: see `client_key`. One that has a [[dhcp.host]] is known by the
+    Ethernet address there, whatever it sends."""
+
+    def __init__(self, settings: DhcpSettings) -> None:
+        self._ignore = settings.ignore_client_identifier
+        self._hosts: dict[bytes, bytes] = {}
+        for host in settings.hosts:
+            if host.mac is not None:
+                self._hosts[host.mac] = host.mac
+                if host.client_id is not None:
+                    self._hosts[identifier_from(host.client_id)] = host.mac
+
+    def key(self, lease: FoundLease) -> bytes:
+        hardware, client_id = lease.hardware or b"", lease.client_id or b""
+        if known := self._hosts.get(client_id) or self._hosts.get(hardware):
+            return client_key(ETHERNET, known, b"", ignore=False)
+        return client_key(ETHERNET, hardware, client_id, ignore=self._ignore)
+
+
+def _row(lease: FoundLease, now: int, identities: _Identities) -> dict[str, Any]:
+    client = b"" if lease.state is State.CONFLICT else identities.key(lease)
     return {
         "address": int(lease.address),
         "client": client.hex(),
-        "hardware": hardware.hex(":"),
+        "hardware": lease.hardware.hex(":") if lease.hardware else "",
         "state": _STATES[lease.state],
         "starts": lease.starts or now,
         "ends": min(lease.ends, now) if lease.state is State.OVER else lease.ends,

@@ -92,6 +92,20 @@ def test_identifiers_that_are_ignored(site: Site) -> None:
     assert site.rows()[0][1] == "01000102030405"
 
 
+def test_machine_that_has_a_host(site: Site) -> None:
+    """A machine with a [[dhcp.host]] is known by the Ethernet address there, whatever it sends."""
+    site.config.write_text(
+        f'{site.config.read_text()}[[dhcp.host]]\nname = "x"\nmac = "00:01:02:03:04:05"\n'
+        '[[dhcp.host]]\nname = "y"\nmac = "00:01:02:03:04:06"\nclient_id = "hex:ff02"\n'
+    )
+
+    site.leases(LEASE.format(ends="epoch 3000000000", state="active", uid="ff:1"))
+    first = site.rows()[0][1]
+    site.leases(LEASE.format(ends="epoch 4000000000", state="active", uid="ff:2"))
+
+    assert (first, site.rows()[0][1]) == ("01000102030405", "01000102030406")
+
+
 def test_newer_lease_stays(site: Site) -> None:
     """What netbootd leased since is not overwritten by an older file, and that is told."""
     site.leases(LEASE.format(ends="epoch 4000000000", state="active", uid="ff:1"))
