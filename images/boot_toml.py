@@ -11,7 +11,6 @@ format, nothing here is guessed: a key that is unknown or of the wrong type is a
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -339,6 +338,8 @@ class _Reader:
 
 
 def _meant(name: str, known: Iterable[str]) -> str | None:
+    import difflib  # for mistakes only
+
     close = difflib.get_close_matches(name, list(known), 1)
     return f"did you mean {close[0]}?" if close else None
 

@@ -35,6 +35,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from images.info import parse_mac
+from images.name import objection
 from images.paths import OpenFile, PathRefused, Refusal, Role
 from netbootd.booter import MAX_ASKERS, CatalogBooter, OfferedEntry, PcAsker
 from netbootd.event import EntrySelected
@@ -77,8 +78,13 @@ class _ForIpxe:
     """The name of an entry, or `MENU`."""
 
     @property
+    def name(self) -> str:
+        """What the script is called in logs."""
+        return f"ipxe/{self.mac.hex('-')}/{self.entry}.ipxe"
+
+    @property
     def rest(self) -> str:
-        """The name without machine and build."""
+        """What was asked for, without machine and build."""
         return "/".join([*([self.how] if self.how else []), f"{self.entry}.ipxe"])
 
 
@@ -119,15 +125,14 @@ class GeneratedFiles:
         """
         match parts:
             case ["boot.ipxe"]:
-                text: str | None = script.ANY_MACHINE
+                return _opened("boot.ipxe", script.ANY_MACHINE)
             case ["ipxe", mac, *rest] if rest:
                 asked = _for_ipxe(mac, rest)
                 text = None if asked is None else self._ipxe(asked, peer, service)
-            case ["grub", *build, name] if name.startswith(GRUB_MENU):
-                text = self._grub(build, name, peer)
-            case _:
-                text = None
-        return None if text is None else _opened("/".join(parts), text)
+                return None if asked is None or text is None else _opened(asked.name, text)
+            case ["grub", *build, name] if name.startswith(GRUB_MENU) and len(build) < 2:
+                return self._grub(build[0] if build else None, name, peer)
+        return None
 
     # iPXE.
 
@@ -228,21 +233,24 @@ class GeneratedFiles:
 
     # GRUB.
 
-    def _grub(self, build: list[str], name: str, peer: str) -> str | None:
+    def _grub(self, build: str | None, name: str, peer: str) -> OpenFile | None:
         if self._booter.has_loader(f"grub/{GRUB_MENU}"):
             return None  # the operator's own, for which GRUB asks next
-        if not build and name == GRUB_MENU:
-            return grub.ANY_MACHINE
+        if build is None and name == GRUB_MENU:
+            return _opened(f"grub/{GRUB_MENU}", grub.ANY_MACHINE)
         mac = parse_mac(name.removeprefix(GRUB_MACHINE))
-        if mac is None or len(build) > 1:
+        if mac is None:
             return None
-        asker = self._booter.asker(mac)
-        if build:
-            asker = self._grub_asker(build[0], mac, peer)
+        if build is None:
+            asker = self._booter.asker(mac)
+        else:
+            asker = self._grub_asker(build, mac, peer)
             if asker is None:
                 return None
-        elif asker is None:
-            return grub.who_are_you(mac)
+        text = grub.who_are_you(mac) if asker is None else self._grub_menu(asker)
+        return _opened(f"grub/{GRUB_MACHINE}{mac.hex('-')}", text)
+
+    def _grub_menu(self, asker: PcAsker) -> str:
         return grub.menu(
             self._booter.boot_entries(asker),
             asker,
@@ -272,7 +280,10 @@ def _for_ipxe(mac: str, rest: list[str]) -> _ForIpxe | None:
         found = replace(found, build=words.pop(0))
     if words and words[0].startswith((f"{script.KEEP}-", f"{script.FORGET}-")):
         found = replace(found, how=words.pop(0))
-    return replace(found, entry="/".join([*words, last.removesuffix(".ipxe")]))
+    entry = [*words, last.removesuffix(".ipxe")]
+    if any(objection(part) for part in entry):
+        return None
+    return replace(found, entry="/".join(entry))
 
 
 def _opened(name: str, text: str) -> OpenFile:

@@ -176,16 +176,32 @@ class GeneratedTests(SynchronousTestCase):
             f"grub/vax-efi/grub.cfg-01-{HYPHENS}",
             f"grub/x86_64-emu/grub.cfg-01-{HYPHENS}",
             "boot.ipxe/x",
+            f"ipxe/{HYPHENS}/.ipxe",
         ):
             self.assertEqual(self.refused(name), Refusal.NO_BUNDLE, name)
+        for name in (f"ipxe/{HYPHENS}/a\nb.ipxe", "ipxe/52-54-00-77-00-99/a\x1bb.ipxe"):
+            self.assertEqual(self.refused(name), Refusal.BAD_NAME, name)
         for name in (
             f"ipxe/{HYPHENS}/nothing.ipxe",
             f"ipxe/{HYPHENS}/second.ipxe",  # not for a BIOS
             f"ipxe/{HYPHENS}/_keep/debian 12.ipxe",
-            f"ipxe/{HYPHENS}/.ipxe",
         ):
             self.assertEqual(self.refused(name), Refusal.NO_ENTRY, name)
         self.assertEqual(self.selected(), [])
+
+    def test_names_in_the_log(self) -> None:
+        """A file is called alike however it was asked for, and no token is told."""
+        self.booter.boot_entries(PC)
+        asked = {
+            f"ipxe/{HYPHENS.upper()}/boot.ipxe": f"ipxe/{HYPHENS}/boot.ipxe",
+            f"ipxe/{HYPHENS}/_i386-pcbios-/boot.ipxe": f"ipxe/{HYPHENS}/boot.ipxe",
+            f"ipxe/{HYPHENS}/{self.token()}debian 12.ipxe": f"ipxe/{HYPHENS}/debian 12.ipxe",
+            "//grub/grub.cfg": "grub/grub.cfg",
+            "grub/grub.cfg-01-52:54:00:77:00:10": f"grub/grub.cfg-01-{HYPHENS}",
+            f"grub/i386-pc/grub.cfg-01-{HYPHENS}": f"grub/grub.cfg-01-{HYPHENS}",
+        }
+
+        self.assertEqual({name: self.open(name).name for name in asked}, asked)
 
     # What a machine selects.
 
