@@ -12,6 +12,8 @@ from collections.abc import Callable
 from .lab import Host, Process
 
 NETWORK = "10.77.0.0/24"
+DNSMASQ_LEASES, DHCPD_LEASES, KEA_LEASES = "dnsmasq.leases", "dhcpd.leases", "kea-leases4.csv"
+"""Files in the folder of the host."""
 FIRST, LAST = "10.77.0.100", "10.77.0.150"
 
 
@@ -24,7 +26,8 @@ def dnsmasq(host: Host, interface: str, *, to_boot_server: bool = False) -> Proc
         )
     process = host.start(
         *("dnsmasq", "--keep-in-foreground", "--log-facility=-", "--port=0", "--user=root"),
-        *("--conf-file=/dev/null", "--pid-file=", "--dhcp-leasefile=/dev/null", "--no-ping"),
+        *("--conf-file=/dev/null", "--pid-file=", "--no-ping"),
+        f"--dhcp-leasefile={host.folder / DNSMASQ_LEASES}",
         *(f"--interface={interface}", "--bind-interfaces", "--dhcp-authoritative"),
         *(f"--dhcp-range={FIRST},{LAST},1h", *options),
     )
@@ -45,7 +48,7 @@ def dhcpd(host: Host, interface: str, *, to_boot_server: bool = False) -> Proces
         f"subnet 10.77.0.0 netmask 255.255.255.0 {{ range {FIRST} {LAST}; }}\n"
         f"{pxe if to_boot_server else ''}"
     )
-    leases = host.folder / "dhcpd.leases"
+    leases = host.folder / DHCPD_LEASES
     leases.touch()
     files = ("-cf", str(configuration), "-lf", str(leases), "--no-pid")
     process = host.start("dhcpd", "-4", "-f", "-d", *files, interface)
@@ -56,7 +59,7 @@ def dhcpd(host: Host, interface: str, *, to_boot_server: bool = False) -> Proces
 def kea(host: Host, interface: str, *, to_boot_server: bool = False) -> Process:
     settings = {
         "interfaces-config": {"interfaces": [interface]},
-        "lease-database": {"type": "memfile", "persist": False},
+        "lease-database": {"type": "memfile", "name": str(host.folder / KEA_LEASES)},
         "subnet4": [{"subnet": NETWORK, "pools": [{"pool": f"{FIRST} - {LAST}"}]}],
         "loggers": [
             {"name": "kea-dhcp4", "severity": "INFO", "output_options": [{"output": "stdout"}]}
