@@ -219,10 +219,20 @@ def test_long_questions_are_not_remembered() -> None:
         (message(MessageType.INFORM, PXE), Inform),
         (message(MessageType.REQUEST, PXE, RawOption(50, b"\1\1\1\1")), Refuse),
         (message(MessageType.RELEASE, PXE), Silence),
+        (
+            message(
+                MessageType.REQUEST,
+                RawOption(50, b"\1\1\1\1"),
+                giaddr=IPv4Address("10.0.0.254"),
+                chaddr=OTHER_MAC,
+            ),
+            Refuse,
+        ),
     ],
 )
 def test_out_of_the_ordinary(asked: DhcpMessage, kind: type[object]) -> None:
-    """BOOTP and boot clients are answered by way of messages, with bytes all the same."""
+    """BOOTP and boot clients, and those that a relay must reach by broadcast, are answered with the
+    same bytes."""
     servers = [DhcpServer(RICH, LeaseTable()) for _ in range(2)]
     fixed = {"link": LINK, "source": "0.0.0.0", "now": NOW, "boot": boot}
 

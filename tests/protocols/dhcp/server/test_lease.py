@@ -191,6 +191,15 @@ class TestWholeTables:
             "10.0.0.12",
         }
 
+    def test_prune_of_a_former_address(self) -> None:
+        """A client whose former lease is forgotten is still known by its present one."""
+        leases = LeaseTable()
+        leases.load([bound(ELEVEN), bound(TEN, ends=NOW - 5)])
+        site = Site(leases=leases)
+
+        assert leases.prune(NOW, 5) == [TEN]
+        assert address_of(site.discover()) == "10.0.0.11"
+
     def test_iteration_is_a_copy(self) -> None:
         """Whoever goes through the leases may change the table meanwhile."""
         leases = LeaseTable()
