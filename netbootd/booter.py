@@ -169,6 +169,8 @@ class CatalogBooter:
         self._images: dict[Asker, tuple[OfferedImage, ...]] = {}
         self._entries: dict[PcAsker, tuple[OfferedEntry, ...]] = {}
         self._askers: OrderedDict[bytes, PcAsker] = OrderedDict()
+        self._configured: dict[bytes, str] = {}
+        """What those of them boot for which the configuration names an entry."""
         self._publish(Snapshot())
 
     # What asks.
@@ -182,9 +184,17 @@ class CatalogBooter:
         return _remembered(self._entries, key, lambda: self._offered_entries(asker))
 
     def chosen_entry(self, asker: PcAsker, boot: str | None) -> OfferedEntry | None:
-        name = boot if boot is not None else self.choice(asker.mac)
+        self._note(asker)
+        if boot is None:
+            self._configured.pop(asker.mac, None)
+        else:
+            self._configured[asker.mac] = boot
+        return self.entry_to_boot(asker)
+
+    def entry_to_boot(self, asker: PcAsker) -> OfferedEntry | None:
+        """The same by what was configured when a PC asked for its boot parameters."""
+        name = self._configured.get(asker.mac) or self.choice(asker.mac)
         if name is None:
-            self._note(asker)
             return None
         return next((each for each in self.boot_entries(asker) if each.name == name), None)
 
@@ -197,7 +207,8 @@ class CatalogBooter:
             self._askers.move_to_end(asker.mac)
             return
         if len(self._askers) >= MAX_ASKERS:
-            self._askers.popitem(last=False)
+            gone, _ = self._askers.popitem(last=False)
+            self._configured.pop(gone, None)
         self._askers[asker.mac] = asker
 
     def has_loader(self, name: str) -> bool:

@@ -16,6 +16,9 @@ from collections.abc import Iterable, Sequence
 from netbootd.booter import OfferedEntry, PcAsker
 from netbootd.pxe.command_line import command_line, published
 
+KEPT_PAUSE = 3
+"""Seconds that a machine with a choice that stays waits for a key."""
+
 ANY_MACHINE = "configfile $prefix/grub.cfg-01-$net_default_mac\n"
 """Has GRUB say who it is."""
 
@@ -34,12 +37,15 @@ def menu(
     http_port: int | None,
 ) -> str:
     """The menu of one machine, whose first entry is its default. `kept` is the one to boot unless a
-    key is pressed, `timeout` the seconds that the menu waits. iPXE scripts are left out."""
+    key is pressed soon, `timeout` the seconds that the menu waits otherwise. iPXE scripts are left
+    out."""
     shown = [entry for entry in entries if entry.entry.script is None]
     if not shown:
         nothing = f"netbootd has nothing to boot for {asker.mac.hex(':')} ({asker.platform})."
         return f"echo {_quoted(nothing)}\nsleep 10\nexit\n"
     default = shown.index(kept) if kept in shown else 0
+    if kept in shown:
+        timeout = min(timeout, KEPT_PAUSE)
     lines = [
         f"# the boot menu of {asker.mac.hex(':')} ({asker.platform})",
         f"set timeout={timeout}",

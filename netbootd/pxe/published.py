@@ -123,6 +123,12 @@ class GeneratedFiles:
 
         Raises `PathRefused` for an entry that the machine may not boot.
         """
+        try:
+            return self._made(parts, peer, service)
+        except OSError as error:  # no descriptors left, or no way to the peer any more
+            raise PathRefused(Refusal.UNREADABLE, error.strerror or str(error)) from error
+
+    def _made(self, parts: list[str], peer: str, service: str) -> OpenFile | None:
         match parts:
             case ["boot.ipxe"]:
                 return _opened("boot.ipxe", script.ANY_MACHINE)
@@ -149,7 +155,7 @@ class GeneratedFiles:
         entries = self._booter.boot_entries(asker)
         if asked.entry != MENU:
             return self._boot(asked, entries, asker, peer, service)
-        kept = self._booter.chosen_entry(asker, None)
+        kept = self._booter.entry_to_boot(asker)
         return script.menu(
             entries, asker, kept=kept, timeout=self._timeout, token=self._token(asked.mac)
         )
@@ -254,7 +260,7 @@ class GeneratedFiles:
         return grub.menu(
             self._booter.boot_entries(asker),
             asker,
-            kept=self._booter.chosen_entry(asker, None),
+            kept=self._booter.entry_to_boot(asker),
             timeout=self._timeout,
             http_port=self._booter.publication.http_port,
         )

@@ -33,8 +33,8 @@ _ANY_TEXT = "!\"'()*+,/:<=>?@[\\]^`{}"
 
 _LONE_SPACE = re.compile(r"(?<!^)(?<!%20)%20(?!%20)(?!$)")
 
-KEPT_PAUSE_MS = 3000
-"""How long a machine with a choice that stays waits for a key that brings the menu."""
+KEPT_PAUSE = 3
+"""Seconds that a machine with a choice that stays waits for a key that brings the menu."""
 
 ANY_MACHINE = "#!ipxe\nchain ipxe/${netX/mac:hexhyp}/boot.ipxe\n"
 """Has iPXE say who it is."""
@@ -66,7 +66,7 @@ def menu(
     default = 0
     if kept is not None:
         default = entries.index(kept)
-        pause = f"prompt --key m --timeout {KEPT_PAUSE_MS}"
+        pause = f"prompt --key m --timeout {KEPT_PAUSE * 1000}"
         lines.append(f"{pause} ${{title{default}:string}}: press m for the menu && goto menu ||")
     if kept is not None or not timeout:
         lines.append(f"goto entry{default}")

@@ -43,7 +43,7 @@ def test_menu() -> None:
 
     assert text == (
         "# the boot menu of 52:54:00:77:00:10 (uefi-x86-64)\n"
-        "set timeout=10\n"
+        "set timeout=3\n"
         "set default=1\n"
         "menuentry 'Grub' {\n"
         "  chainloader '/NetBoot/NetBootSP0/entry 1/grubx64.efi' 'a' 'b'\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from images.catalog import Root, scan_thd
 from images.paths import OpenFile, PathRefused, Refusal, Role
 from netbootd.booter import CatalogBooter, PcAsker, Publication
 from netbootd.event import EntrySelected, Event
+from netbootd.pxe import published
 from netbootd.pxe.choice import TableFull
 from netbootd.pxe.published import GeneratedFiles, own_address_for
 from netbootd.timeline import Timeline
@@ -314,6 +316,29 @@ class GeneratedTests(SynchronousTestCase):
         self.assertIn("menuentry 'Debian 12 installer' {", known)
         self.assertIn("menuentry 'Grub' {", known)
         self.assertNotIn("Grub", self.read(f"/grub/i386-pc/grub.cfg-01-{HYPHENS}"))
+
+    def test_an_entry_that_the_configuration_names(self) -> None:
+        """What DHCP was told for this machine is the default of its menus, until it is told
+        nothing; a choice made at the machine comes second."""
+        self.choices.kept[MAC] = "debian 12"
+        uefi = replace(PC, platform="uefi-x86-64")
+        self.booter.chosen_entry(uefi, "second")
+
+        self.assertIn("set default=1", self.read(f"grub/grub.cfg-01-{HYPHENS}"))
+        self.assertIn("goto entry1", self.read(f"ipxe/{HYPHENS}/boot.ipxe"))
+
+        self.booter.chosen_entry(uefi, None)
+        self.assertIn("set default=0", self.read(f"grub/grub.cfg-01-{HYPHENS}"))
+
+    def test_no_descriptors_left(self) -> None:
+        """A file that cannot be made is one that cannot be read."""
+        self.patch(published, "_opened", self.fail_to_open)
+
+        self.assertEqual(self.refused("boot.ipxe"), Refusal.UNREADABLE)
+
+    @staticmethod
+    def fail_to_open(name: str, text: str) -> OpenFile:
+        raise OSError(errno.EMFILE, "Too many open files")
 
     def test_a_grub_cfg_of_the_operators(self) -> None:
         """Who has put one among the loaders gets that, for every machine."""
