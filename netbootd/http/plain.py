@@ -17,7 +17,6 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import sys
 from collections.abc import Callable
 
 from netbootd.http.response import Response
@@ -25,10 +24,6 @@ from netbootd.http.session import Session, TimedConnection
 from netbootd.http.site import Site
 from netbootd.poll import PollGroup
 from netbootd.transfer import Outcome
-
-if sys.platform == "linux":
-    import fcntl
-    import termios
 
 READ_SIZE = 16384
 """Bytes read at once: a head of any size that we accept, or some dozen pipelined requests."""
@@ -56,15 +51,6 @@ def _seek_and_read(fd: int, count: int, offset: int) -> bytes:
 
 read_at: Callable[[int, int, int], bytes] = getattr(os, "pread", _seek_and_read)
 """`read_at(fd, count, offset)`: up to `count` bytes of a file, empty at its end."""
-
-
-def _has_taken_all(sock: socket.socket) -> bool:
-    """Whether the client has acknowledged every byte, as far as the system tells: after a reset,
-    too, Linux knows how many it has not (tcp(7), SIOCOUTQ)."""
-    if sys.platform != "linux":
-        return False
-    left = fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4))
-    return not any(left)
 
 
 class FileShrunk(OSError):
@@ -110,10 +96,10 @@ class PlainConnection(TimedConnection):
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
-            # UEFI's HTTP boot closes with a reset when it has its file (EDK II, HttpBootDxe).
-            done = self._lingering or _has_taken_all(self._socket)
-            self._end(Outcome.COMPLETE if done else Outcome.ABORTED)
-            return
+            # OVMF resets the connection when it has its file, and what iPXE starts resets those
+            # that iPXE left open, some bytes not acknowledged. Nothing is left to send, else we
+            # would not read.
+            data = b""
         if not data:
             self._end(Outcome.COMPLETE)
         elif not self._lingering:

@@ -216,18 +216,6 @@ class InterruptionTests(Served):
         assert self.outcomes == [Outcome.COMPLETE]
         assert self.place.counted("aborted") == 0
 
-    async def test_reset_before_the_end(self) -> None:
-        """What only our system has taken, the client has not."""
-        sock = self.connected(receive_buffer=4096)
-        sock.sendall(get("Range: bytes=0-99999"))
-        await until(lambda: self.place.counted("sent_bytes") == 100000)
-
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        sock.close()
-        await until(lambda: not self.service.connections)
-
-        assert self.outcomes == [Outcome.ABORTED]
-
     async def test_many_aborts(self) -> None:
         """Clients that open, read a little and abort, as aria2 does, leave no descriptor behind."""
 
