@@ -28,9 +28,10 @@ from ipaddress import IPv4Interface
 from pathlib import Path
 from types import TracebackType
 
-from .peer import need_namespaces, peer
+from .peer import missing, need_namespaces, peer
 
 NAMESPACES = Path("/run/netns")
+TUN = Path("/dev/net/tun")
 CLONE_NEWNET = 0x40000000
 PATIENCE = 15.0
 """Seconds that anything local may take on a busy machine before we call it broken."""
@@ -177,6 +178,8 @@ class Host:
 
     def plug_tap(self, switch: Switch) -> str:
         """Run a cable for a virtual machine to a switch; the name of its tap device is returned."""
+        if not TUN.exists():
+            missing(f"there is no {TUN} to plug virtual machines into (`modprobe tun` makes it)")
         cable = self.plug(switch)
         bridge = ("type", "bridge", "stp_state", "0", "forward_delay", "0")
         _ip("-n", self.namespace, "link", "add", "name", "bridge0", *bridge)

@@ -18,6 +18,7 @@ from hashlib import sha256
 from ipaddress import IPv4Address
 from pathlib import Path
 
+from tests.interop.capture import Capture
 from tests.interop.daemon import Daemon
 from tests.interop.firmware.linux import Linux
 from tests.interop.firmware.machine import Console, Firmware, Machine
@@ -97,6 +98,11 @@ class Deployment:
         for name, source in files.items():
             shutil.copy(source, path / name)
         (path / "boot.toml").write_text(boot_toml)
+
+    def capture(self) -> Capture:
+        """What the server is asked and answers, all but the files."""
+        (interface,) = self.server.addresses
+        return Capture(self.server, interface, "udp port 67 or udp port 68 or udp port 4011")
 
     def boot(self, firmware: Firmware, *options: str) -> Console:
         """Plug a PC in and switch it on; `options` are QEMU's."""

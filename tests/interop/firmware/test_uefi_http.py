@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.interop.firmware.deployment import ADDRESS, DHCP, PXE, Deployment
+from tests.interop.firmware.deployment import ADDRESS, DHCP, MAC, PXE, Deployment
 from tests.interop.firmware.machine import UEFI_HTTP, Console, trusting
 from tests.netbootd.http.certificate import Key, write_credentials
 
@@ -44,14 +45,28 @@ def test_http(deployment: Deployment) -> None:
     deployment.expect_log(r"http: .* has read snponly\.efi", "http: .* has read Debian/linux")
 
 
+def test_program_of_an_entry(lay_out: Callable[[str], Deployment]) -> None:
+    """An entry's EFI program is started by the firmware itself, whatever its name ends with."""
+    host = f'[[dhcp.host]]\nname = "pc"\nmac = "{MAC}"\nboot = "Direct"\n'
+    deployment = lay_out(f"{DHCP}{host}[pxe]\nenabled = true\n")
+    program = {"bootx64": Path("/usr/lib/ipxe/snponly.efi")}
+    deployment.add_entry("Direct", 'title = "A program"\nefi = "bootx64"\n', program)
+    deployment.daemon.start()
+
+    console = deployment.boot(UEFI_HTTP)
+
+    console.expect(rf"URI: http://{ADDRESS}/\S*Direct/bootx64\s", "iPXE 1")
+    deployment.expect_log(r"HTTP boot client .*Direct/bootx64", "http: .* has read Direct/bootx64")
+
+
 def test_https(https: Deployment) -> None:
     """An RSA certificate with our address in it, by an authority that the firmware trusts, will do;
     iPXE goes on with HTTP."""
     console = boot_securely(https, address=ADDRESS)
 
     console.expect("Start HTTP Boot over IPv4", rf"URI: https://{ADDRESS}/\S*snponly\.efi")
-    console.expect("iPXE 1", rf"http://{ADDRESS}/\S*boot\.ipxe", "Linux version")
-    https.expect_log(r"https: .* has read snponly\.efi", "http: .* has read Debian/linux")
+    console.expect("iPXE 1", rf"http://{ADDRESS}/\S*boot\.ipxe")
+    https.expect_log(r"HTTP boot client .*https://", r"https: .* has read snponly\.efi")
 
 
 @pytest.mark.parametrize(

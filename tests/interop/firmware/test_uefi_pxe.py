@@ -12,6 +12,8 @@ pytestmark = [pytest.mark.interop, pytest.mark.firmware, pytest.mark.timeout(200
 
 def test_pxe(deployment: Deployment) -> None:
     """PXE loads iPXE over TFTP, iPXE our script over HTTP, and Linux comes up."""
+    capture = deployment.capture()
+
     console = deployment.boot(UEFI)
 
     console.expect("Start PXE over IPv4", r"NBP filename is \S*snponly\.efi", "NBP file downloaded")
@@ -23,3 +25,4 @@ def test_pxe(deployment: Deployment) -> None:
         *(r"iPXE client .*boot\.ipxe", "selected .* entry=Debian"),
         *("http: .* has read Debian/linux", r"tftp: .* has read Debian/initrd\.gz"),
     )
+    assert capture.complaints() == ""
