@@ -1,0 +1,67 @@
+"""What the queue tells whoever submits a push, and whoever asks for one later."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+from pushd.outcome import Outcome
+
+
+class State(Enum):
+    """Where a push is."""
+
+    QUEUED = "queued"
+    """It waits to be sent, or for its next attempt."""
+    SENDING = "sending"
+    """Apple has not answered yet."""
+    SETTLED = "settled"
+    """It has an outcome."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """All that is known of one push."""
+
+    id: str
+    state: State
+    submitted_at: int
+    """Milliseconds since 1970, UTC."""
+    outcome: Outcome | None = None
+    """With SETTLED, and only then."""
+    settled_at: int | None = None
+    """Milliseconds since 1970, UTC."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queued:
+    """It is on disk, and will be sent."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duplicate:
+    """This id was submitted before; that push is what counts, and this one was not taken."""
+
+    id: str
+    state: State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Full:
+    """Too much waits already; it was not taken."""
+
+    retry_after: float
+    """Seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unstored:
+    """The disk would not have it; it was not taken."""
+
+    why: str
+
+
+Receipt: TypeAlias = Queued | Duplicate | Full | Unstored
