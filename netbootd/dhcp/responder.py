@@ -90,6 +90,8 @@ class _Question:
     place: Place
     now: int
     """Unix seconds when it came."""
+    key: bytes
+    """By which a repetition is known: xid and chaddr."""
     tries: int = 1
 
     @property
@@ -170,7 +172,8 @@ class DhcpResponder:
         self, datagrams: Datagrams, data: bytes, peer: tuple[str, int], arrival: Arrival
     ) -> bool:
         """One datagram. False: it is no request, or of a network that we have no subnet for."""
-        if self._storing and data[XID] + data[CHADDR] in self._storing:
+        key = data[XID] + data[CHADDR]
+        if key in self._storing:
             self._repeated.value += 1  # it asks again before the disk answered: once is enough
             return True
         if self._admits is not None and not self._admits(data[CHADDR][:6]):
@@ -197,7 +200,7 @@ class DhcpResponder:
             if datagrams.deliver(payload, route, _hardware(data), arrival):
                 self._offers.value += 1
             return True
-        question = _Question(datagrams, data, peer, arrival, place, now)
+        question = _Question(datagrams, data, peer, arrival, place, now, key)
         self._handlers[type(outcome)](question, outcome)
         return True
 
@@ -252,7 +255,7 @@ class DhcpResponder:
     # What must be on disk.
 
     def _acknowledge(self, question: _Question, outcome: Acknowledge[ReadyReply]) -> None:
-        self._storing.add(question.data[XID] + question.data[CHADDR])
+        self._storing.add(question.key)
         self._leases.acknowledge(outcome.store, partial(self._stored, question, outcome))
 
     def _stored(
@@ -262,7 +265,7 @@ class DhcpResponder:
         error: StoreError | None,
     ) -> None:
         reply, lease = outcome.reply, outcome.store
-        self._storing.discard(question.data[XID] + question.data[CHADDR])
+        self._storing.discard(question.key)
         if error is not None:
             self._unacknowledged.value += 1
             via = _via(question.data, question.arrival)
@@ -274,7 +277,7 @@ class DhcpResponder:
         ):
             return  # it was given back, or found in use, while the disk was busy
         if self._send(question, reply, self._acknowledged):
-            via = _via(question.data, question.arrival)
+            via = partial(_via, question.data, question.arrival)
             self._teller.acknowledged(lease, via, question.now)
 
     # What must not be in use.

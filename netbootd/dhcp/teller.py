@@ -72,13 +72,13 @@ class DhcpTeller:
         )
         self._pace = Pace(seconds, untold)
 
-    def acknowledged(self, lease: Lease, via: str, now: int) -> None:
-        """`lease` is on disk, and its ACK was sent."""
+    def acknowledged(self, lease: Lease, via: Callable[[], str], now: int) -> None:
+        """`lease` is on disk, and its ACK was sent; `via` is only asked if that is told."""
         if not self._pace.allows((lease.hardware, lease.address), QUIET):
             return
         kind = AddressLeased if lease.starts == now else AddressRenewed
         seconds = lease.ends if lease.ends == INFINITE else lease.ends - now
-        where = self._where(lease.hardware or lease.client, lease.address, via)
+        where = self._where(lease.hardware or lease.client, lease.address, via())
         self._timeline.record(kind(**where, host_name=lease.host_name, seconds=seconds))
 
     def released(self, lease: Lease, via: str) -> None:
