@@ -5,8 +5,9 @@
     done()   ◀── callFromThread, once a batch ◀───────────────────────────────────────────┘
 
 A caller that must not answer before its fact is on disk answers when it is told. A full queue
-refuses at once: nothing waits for ever, and nothing is dropped in silence. Reads happen before the
-daemon serves; after that, its memory is the read side.
+refuses at once: nothing waits for ever, and nothing is dropped in silence. A daemon
+answers from its memory, read before it serves; what is too much for that `read` fetches later, by a
+thread of its own.
 
 What is submitted in one turn of the reactor goes to the writer together: handed over one by one,
 the first of a hundred leases would have a commit of its own, and each would wake a thread.
@@ -23,7 +24,9 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import Logger
 
 from ops.counter import Counters
-from ops.database import Database, Parameters, Statement, StoreError
+from ops.database import UNIT, Database, Parameters, Statement, StoreError, Write
+from ops.reader import Reader, Rows
+from ops.unit import Unit
 
 CAPACITY = 10_000
 """Writes that wait at most. At the 5,600 commits/s of a slow disk, alone in their commits, they
@@ -31,6 +34,9 @@ are two seconds of work; a caller's peer has long asked again by then."""
 
 BATCH = 1_000
 """Writes that share a commit at most: 6 ms of work, so that the first is not kept waiting."""
+
+READS = 1_000
+"""Queries that wait at most: a second of small ones."""
 
 
 class StoreFull(StoreError):
@@ -44,7 +50,7 @@ class StoreClosed(StoreError):
 Done: TypeAlias = Callable[[StoreError | None], object]
 """Told None when the write is on disk, the error when it is not."""
 
-_Write: TypeAlias = tuple[Statement, Parameters, Done]
+_Waiting: TypeAlias = tuple[Statement, Parameters | Unit, Done]
 
 
 class Store:
@@ -66,11 +72,12 @@ class Store:
         self._reactor = reactor
         self._capacity = capacity
         self._accepted = 0  # not yet settled; the reactor thread's
-        self._turn: list[_Write] = []  # of this turn of the reactor, not yet handed over
-        self._waiting: list[_Write] = []  # guarded by _wake, as is _closing
+        self._turn: list[_Waiting] = []  # of this turn of the reactor, not yet handed over
+        self._waiting: list[_Waiting] = []  # guarded by _wake, as is _closing
         self._closing = False
         self._wake = threading.Condition()
         self._closed: Deferred[None] | None = None
+        self._reader = Reader(database, reactor)
         self._commits = counters.counter(
             f"{prefix}_store_commits_total", "Transactions that the store tried to commit."
         )
@@ -87,6 +94,7 @@ class Store:
         self._database.open_thd()
         self._closing = False
         self._closed = Deferred()
+        self._reader = Reader(self._database, self._reactor)
         threading.Thread(target=self._run_thd, name="store writer", daemon=True).start()
 
     def read_thd(self, statement: Statement, **parameters: Any) -> list[tuple[Any, ...]]:
@@ -116,7 +124,25 @@ class Store:
             return fail(refusal)
         return written
 
-    def submit(self, statement: Statement, parameters: Parameters, done: Done) -> None:
+    def read(self, statement: Statement, **parameters: int | str | None) -> Deferred[Rows]:
+        """The rows of a query while the daemon serves; of what it sees, see `ops.reader`.
+
+        Fails with a StoreError: StoreFull when `READS` queries wait.
+        """
+        if self._closed is None or self._closing:
+            return fail(StoreClosed("the store is closed", "start the service first"))
+        if self._reader.waiting >= READS:
+            return fail(StoreFull(f"{READS} queries wait for the disk", "ask again later"))
+        return self._reader.read(statement, parameters)
+
+    def submit_unit(self, unit: Unit, done: Done) -> None:
+        """`submit` for many rows that belong together: all are on disk, or none.
+
+        It counts as one write; whoever makes units bounds their rows.
+        """
+        self.submit(UNIT, unit, done)
+
+    def submit(self, statement: Statement, parameters: Parameters | Unit, done: Done) -> None:
         """`write` for the packet path, at a third of its price: `done` is called in a later turn.
 
         `parameters` must not change from now on. Raises StoreFull or StoreClosed if the write is
@@ -139,6 +165,8 @@ class Store:
         """Commit what was accepted, then close. Fires when the database is closed."""
         if self._closed is None:
             return succeed(None)
+        if not self._closing:
+            self._reader.close()
         self._hand_over(closing=True)
         return self._closed
 
@@ -151,12 +179,14 @@ class Store:
 
     def _run_thd(self) -> None:
         while batch := self._next_batch_thd():
-            outcomes = self._database.write_thd([write[:2] for write in batch])
+            writes: list[Write] = [write[:2] for write in batch]
+            outcomes = self._database.write_thd(writes)
             self._reactor.callFromThread(self._settle, batch, outcomes)
+        self._reader.join_thd()
         self._database.close_thd()
         self._reactor.callFromThread(self._finish)
 
-    def _next_batch_thd(self) -> list[_Write]:
+    def _next_batch_thd(self) -> list[_Waiting]:
         """What waits, oldest first; waits for it. Empty: closing, and nothing is left."""
         with self._wake:
             while not self._waiting and not self._closing:
@@ -165,7 +195,7 @@ class Store:
             del self._waiting[:BATCH]
             return batch
 
-    def _settle(self, batch: list[_Write], outcomes: list[StoreError | None]) -> None:
+    def _settle(self, batch: list[_Waiting], outcomes: list[StoreError | None]) -> None:
         self._accepted -= len(batch)
         self._commits.inc()
         failures = [error for error in outcomes if error is not None]

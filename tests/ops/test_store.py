@@ -13,7 +13,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from ops.counter import Counters
 from ops.database import Database, StoreError
-from ops.store import BATCH, Store, StoreClosed, StoreFull
+from ops.store import BATCH, READS, Store, StoreClosed, StoreFull
+from ops.unit import Unit
 from tests.ops.facts import ADD, ALL, SCHEMA, run, temporary_folder
 from tests.ops.mailbox import Mailbox
 
@@ -198,6 +199,68 @@ class StoreTests(SynchronousTestCase):
         self.assertEqual(self.store.read_thd(ALL), [("a", 0)])
         self.reactor.until(self.add("b"))
         self.assertEqual([name for name, _ in self.rows()], ["a", "b"])
+
+    def test_a_unit_is_whole_or_absent_and_harms_no_other(self) -> None:
+        """Of two units and a write that share a commit, one breaks a constraint in its last row:
+        it is absent whole, the others are there, and each caller is told of its own."""
+        told: list[StoreError | None] = []
+        good = Unit(
+            (ADD, [("a", 1), ("b", 2)]), ("DELETE FROM fact WHERE name IN (:name)", [("a",)])
+        )
+        bad = Unit((ADD, [("c", 3), ("b", 4)]))
+
+        self.store.submit_unit(good, told.append)
+        self.store.submit_unit(bad, told.append)
+        written = self.add("d")
+        self.database.may_write.set()
+        self.reactor.until(written)
+
+        self.assertIsNone(told[0])
+        self.assertIsInstance(told[1], StoreError)
+        self.assertEqual(good.changed, [2, 1])
+        self.assertEqual(self.rows(), [("b", 2), ("d", 0)])
+
+    def test_a_query_sees_what_was_acknowledged_and_waits_for_no_writer(self) -> None:
+        """While the disk is busy with a write, a query answers from what was committed before."""
+        self.database.may_write.set()
+        self.reactor.until(self.add("a"))
+        self.database.may_write.clear()
+        waiting = self.add("b")
+
+        before = self.store.read(ALL)
+        self.reactor.until(before)
+        self.database.may_write.set()
+        self.reactor.until(waiting)
+        after = self.store.read("SELECT name FROM fact WHERE name = :name", name="b")
+        self.reactor.until(after)
+
+        self.assertEqual(self.successResultOf(before), [("a", 0)])
+        self.assertEqual(self.successResultOf(after), [("b",)])
+
+    def test_a_query_cannot_write_and_its_failure_is_its_own(self) -> None:
+        """What is no query fails with a StoreError; the next one is answered."""
+        refused = self.store.read("DELETE FROM fact")
+        impossible = self.store.read("SELECT * FROM fact WHERE value = :value", value=1 << 64)
+        answered = self.store.read(ALL)
+
+        for query in (refused, impossible):
+            query.addErrback(lambda failure: failure.trap(StoreError))
+        self.reactor.until(refused, impossible, answered)
+
+        self.assertEqual(self.successResultOf(refused), StoreError)
+        self.assertEqual(self.successResultOf(impossible), StoreError)
+        self.assertEqual(self.successResultOf(answered), [])
+
+    def test_queries_that_wait_are_bounded(self) -> None:
+        """Beyond READS the store refuses at once; closing answers those that wait."""
+        waiting = [self.store.read(ALL) for _ in range(READS)]
+
+        self.failureResultOf(self.store.read(ALL), StoreFull)
+
+        self.database.may_write.set()
+        self.reactor.until(self.store.close())
+        self.assertEqual([self.successResultOf(query) for query in waiting], [[]] * READS)
+        self.failureResultOf(self.store.read(ALL), StoreClosed)
 
     def test_a_store_that_was_never_opened_refuses(self) -> None:
         """Without a database there is no acknowledgement; close() is harmless."""

@@ -1,0 +1,71 @@
+"""Many rows of several statements that are on disk together, or not at all.
+
+    Unit((INSERT, rows), (DELETE, rows)) ──▶ INSERT … VALUES (?, ?), (?, ?), …   one step for many
+                                             DELETE … WHERE place IN (?, ?, …)
+
+A thread that executes a statement per row gives the interpreter away and asks for it back per row,
+and where the reactor is busy each time costs more than the row. So rows go many to a statement.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import chain
+from typing import Final, TypeAlias
+
+Row: TypeAlias = tuple[int | str | bytes | None, ...]
+"""Values in the order in which the statement names its parameters."""
+
+Part: TypeAlias = tuple[str, Sequence[Row]]
+"""A statement with one list of parameters in parentheses, after VALUES or IN, and its rows."""
+
+WIDTHS: Final = (512, 64, 8, 1)
+"""Rows to a statement: few widths, so that SQLite keeps every statement prepared. SQLite takes
+32,766 parameters, so 63 columns."""
+
+_GROUP: Final = re.compile(r"\(((?::\w+)(?:, :\w+)*)\)")
+
+
+class Unit:
+    """What one caller writes at once. Whoever submitted it reads `changed` when it is on disk."""
+
+    __slots__ = ("changed", "parts")
+
+    def __init__(self, *parts: Part) -> None:
+        self.parts = parts
+        self.changed: list[int] = []
+        """Rows that each part inserted, updated or deleted."""
+
+    def write_thd(self, connection: sqlite3.Connection) -> None:
+        """Execute all of it in the transaction of `connection`. Raises as the driver does."""
+        self.changed = [
+            sum(
+                connection.execute(widened(statement, len(slice_)), tuple(chain(*slice_))).rowcount
+                for slice_ in _slices(rows)
+            )
+            for statement, rows in self.parts
+        ]
+
+
+@cache
+def widened(statement: str, rows: int) -> str:
+    """`statement`, which is for one row, for so many. Raises ValueError if that cannot be."""
+    match = _GROUP.search(statement)
+    if match is None or ":" in statement[match.end() :] + statement[: match.start()]:
+        raise ValueError(f"not one list of parameters: {statement}")
+    before, after = statement[: match.start()], statement[match.end() :]
+    marks = ", ".join("?" * (match[1].count(",") + 1))
+    if before.endswith("VALUES "):
+        return before + ", ".join([f"({marks})"] * rows) + after
+    return f"{before}({', '.join([marks] * rows)}){after}"
+
+
+def _slices(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    start = 0
+    for width in WIDTHS:
+        while len(rows) - start >= width:
+            yield rows[start : start + width]
+            start += width

@@ -1,0 +1,53 @@
+"""Many rows to a statement: what becomes of its text, and that every row is written once."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+
+from ops.unit import WIDTHS, Unit, widened
+
+
+def test_rows_are_repeated_where_the_parameters_stand() -> None:
+    """VALUES repeats the whole list, IN its members; what stands around is kept."""
+    insert = "INSERT INTO t (a, b) VALUES (:a, :b) ON CONFLICT (a) DO NOTHING"
+    delete = "DELETE FROM t WHERE t.a IN (:a) AND EXISTS (SELECT * FROM u WHERE u.a = t.a)"
+
+    assert widened(insert, 2) == (
+        "INSERT INTO t (a, b) VALUES (?, ?), (?, ?) ON CONFLICT (a) DO NOTHING"
+    )
+    assert widened(delete, 3) == (
+        "DELETE FROM t WHERE t.a IN (?, ?, ?) AND EXISTS (SELECT * FROM u WHERE u.a = t.a)"
+    )
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["DELETE FROM t", "DELETE FROM t WHERE a = :a", "DELETE FROM t WHERE a IN (:a) AND b = :b"],
+)
+def test_other_statements_are_refused(statement: str) -> None:
+    """A statement without a list of parameters, or with others beside it, has no wide form."""
+    with pytest.raises(ValueError, match="not one list of parameters"):
+        widened(statement, 2)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 7, 8, 63, 64, 511, 512, 513, 2 * 512 + 64 + 8 + 1])
+def test_every_row_is_written_once(rows: int) -> None:
+    """Whatever their number, and few different statements do it."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.execute("CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT)")
+    statements: set[str] = set()
+    connection.set_trace_callback(lambda sql: statements.add(str(sql.count("("))))
+    unit = Unit(
+        ("INSERT INTO t (a, b) VALUES (:a, :b)", [(n, str(n)) for n in range(rows)]),
+        ("DELETE FROM t WHERE a IN (:a)", [(n,) for n in range(0, rows, 2)]),
+    )
+
+    unit.write_thd(connection)
+
+    written = connection.execute("SELECT a, b FROM t ORDER BY a").fetchall()
+    assert written == [(n, str(n)) for n in range(1, rows, 2)]
+    assert unit.changed == [rows, (rows + 1) // 2]
+    assert len(statements) <= 2 * len(WIDTHS) + 1
+    connection.close()
