@@ -68,6 +68,11 @@ command_line = "{COMMAND_LINE}"
 """
 
 
+def advertise(router: Host, interface: str) -> None:
+    """Keep iPXE from waiting for a router."""
+    router.start(sys.executable, str(ADVERTISE), interface)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
     """Hosts, boot server and image folder of one test."""
@@ -83,7 +88,7 @@ class Deployment:
         """Everything in place, the daemon configured and not yet running."""
         switch = lab.switch("lan")
         router, server = lab.host("router"), lab.host("server")
-        router.start(sys.executable, str(ADVERTISE), router.plug(switch))
+        advertise(router, router.plug(switch))
         server.plug(switch, f"{ADDRESS}/24")
         daemon = Daemon(server, settings)
         deployment = cls(lab=lab, switch=switch, server=server, daemon=daemon, linux=linux)
@@ -104,9 +109,9 @@ class Deployment:
         (interface,) = self.server.addresses
         return Capture(self.server, interface, "udp port 67 or udp port 68 or udp port 4011")
 
-    def boot(self, firmware: Firmware, *options: str) -> Console:
-        """Plug a PC in and switch it on; `options` are QEMU's."""
-        machine = Machine.plugged(self.lab.host("pc"), self.switch, firmware, MAC)
+    def boot(self, firmware: Firmware, *options: str, switch: Switch | None = None) -> Console:
+        """Plug a PC in, beside the server or elsewhere, and switch it on; `options` are QEMU's."""
+        machine = Machine.plugged(self.lab.host("pc"), switch or self.switch, firmware, MAC)
         return machine.boot(*options, log=self.log)
 
     def expect_userland(self, console: Console, *, lessor: str = ADDRESS) -> str:

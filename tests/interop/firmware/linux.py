@@ -66,6 +66,7 @@ LEASE = """\
 #!/bin/busybox sh
 [ "$1" = bound ] || exit 0
 ip address add "$ip/$mask" dev eth0
+[ -z "$router" ] || ip route add default via "$router"
 echo "LEASE-OK address=$ip server=$serverid"
 """
 

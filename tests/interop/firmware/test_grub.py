@@ -24,7 +24,8 @@ def loading(lay_out: Callable[[str], Deployment]) -> Callable[..., Deployment]:
     def start(loaders: Mapping[str, tuple[str, str]]) -> Deployment:
         first = next(iter(loaders))
         deployment = lay_out(
-            f'{DHCP}[pxe]\nenabled = true\nloaders = "loaders"\nloader.uefi-x86-64 = "{first}"\n'
+            f'{DHCP}[pxe]\nenabled = true\ntimeout = "1s"\n'
+            f'loaders = "loaders"\nloader.uefi-x86-64 = "{first}"\n'
         )
         folder = deployment.server.folder / "loaders"
         folder.mkdir()

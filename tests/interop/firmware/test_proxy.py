@@ -52,9 +52,8 @@ def test_uefi_menu(lay_out: LayOut) -> None:
     console.expect("Boot from the lab", "NBP file downloaded", "iPXE 1", "Linux version")
     deployment.expect_log(r"PXE client .*menu", r"tftp: .* has read snponly\.efi", f"{ENTRY}/linux")
     replies = capture.packets(f"dhcp && ip.src == {ADDRESS} && udp.srcport == 4011")
-    assert "Boot from the lab" in "".join(
-        replies[0].all("dhcp.option.vendor.pxeclient.menu_prompt")
-    )
+    prompt = replies[0].values("dhcp.option.vendor.pxeclient.menu_prompt")
+    assert prompt == [b"\x01Boot from the lab"]
     assert capture.complaints() == ""
 
 
