@@ -29,7 +29,8 @@ from netbootd.coexist.server import SUBJECT, about_offers, about_silence, leases
 from netbootd.coexist.subnet import about_subnets
 from netbootd.config import Config, state_directory
 from netbootd.finding import Finding, Severity
-from netbootd.http.secure import CredentialsError, load_credentials
+from netbootd.http.firmware_tls import objections
+from netbootd.http.secure import CredentialsError, load_chain, load_credentials
 from netbootd.interface import Interface, read_interfaces, served
 from netbootd.link import why_closed
 from netbootd.privilege import Identity, acting_as, resolve_identity
@@ -171,10 +172,29 @@ def _certificate(settings: Config) -> Iterator[Finding]:
         return
     try:
         load_credentials(https.certificate, https.key, https.minimum_version)
+        chain = load_chain(https.certificate)
     except CredentialsError as error:
         yield Finding(Severity.ERROR, "HTTPS", str(error))
-    else:
-        yield Finding(Severity.OK, "HTTPS", f"{https.certificate} and its key")
+        return
+    yield Finding(Severity.OK, "HTTPS", f"{https.certificate} and its key")
+    if settings.pxe.enabled and settings.pxe.scheme == "https":
+        for objection in objections(chain, _hosts_of_urls(settings)):
+            text = f"{https.certificate} is nothing for UEFI firmware: {objection}"
+            yield Finding(Severity.WARNING, "HTTPS", text)
+
+
+def _hosts_of_urls(settings: Config) -> list[str]:
+    """What firmware is told as the host of an https URL."""
+    if settings.pxe.host_name is not None:
+        return [settings.pxe.host_name]
+    hosts: list[str] = []
+    for interface in served(read_interfaces(), settings.network.serves):
+        here = settings.on(interface.name)
+        if here.pxe and here.server_address is not None:
+            hosts.append(str(here.server_address))
+        elif here.pxe:
+            hosts += [str(address.ip) for address in interface.addresses]
+    return hosts
 
 
 def _state(settings: Config) -> Iterator[Finding]:

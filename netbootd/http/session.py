@@ -37,6 +37,7 @@ class Session:
         "_peer",
         "_requests",
         "_sent",
+        "_sent_at",
         "_site",
         "_told",
         "conversation",
@@ -49,6 +50,7 @@ class Session:
         self._patience = Patience(site.limits, site.monotonic())
         self._file: PublishedFile | None = None
         self._told = 0
+        self._sent_at = 0.0
         self.conversation = Conversation(site, peer)
         self.transfer: Transfer | None = None
         """What the bytes that are sent add to."""
@@ -72,7 +74,7 @@ class Session:
         if transfer is not None and (transfer.name, transfer.size) == (file.name, file.size):
             return  # a lease of the same file, renewed
         self._finish(Outcome.COMPLETE)
-        now = self._site.monotonic()
+        now = self._sent_at = self._site.monotonic()
         self.transfer = Transfer(
             service=self._site.service,
             peer=self._peer,
@@ -89,6 +91,7 @@ class Session:
         self._sent.inc(count)
         if self.transfer is not None:
             self.transfer.sent += count
+            self._sent_at = self._site.monotonic()
 
     def phase(self, *, responding: bool, lingering: bool) -> Phase:
         if responding:
@@ -131,7 +134,9 @@ class Session:
         self._told = 0
         if transfer is not None:
             transfer.outcome = outcome
-            transfer.ended_at = self._site.monotonic()
+            # A connection may rest long after its last byte, before it is known to be that.
+            is_complete = outcome is Outcome.COMPLETE
+            transfer.ended_at = self._sent_at if is_complete else self._site.monotonic()
             self._site.observer.finished(transfer)
 
 

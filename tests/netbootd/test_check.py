@@ -311,6 +311,27 @@ def test_a_certificate(site: Site) -> None:
     assert "HTTPS          tls.pem and its key" in site.only(Severity.OK)
 
 
+def test_a_certificate_that_firmware_would_not_take(site: Site) -> None:
+    """It is looked at with firmware's eyes where firmware is told https URLs, and only there."""
+    write_certificate(site.folder / "tls.pem", site.folder / "tls.key")
+    https = f"[https]\nenabled = true\nport = {free(socket.SOCK_STREAM)}\n"
+    https += 'certificate = "tls.pem"\nkey = "tls.key"\n'
+    pxe = '[pxe]\nenabled = true\nscheme = "https"\n'
+
+    def objections() -> list[str]:
+        return [line for line in site.only(Severity.WARNING) if line.startswith("HTTPS")]
+
+    site.write(https)
+    assert objections() == []
+
+    site.write(https + pxe)
+    (host,) = [line for line in objections() if "127.0.0.1 is not among" in line]
+    assert host.startswith("HTTPS          tls.pem is nothing for UEFI firmware: 127.0.0.1 is not")
+
+    site.write(https + pxe + 'host_name = "boot.example.com"\n')
+    assert any("boot.example.com is not among" in line for line in objections())
+
+
 def test_a_user_that_nobody_knows(site: Site) -> None:
     """A misspelt user would stop the start."""
     site.write('user = "no-such-user"\n')

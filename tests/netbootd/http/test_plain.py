@@ -310,6 +310,17 @@ class PatienceTests(Served):
         assert self.outcomes == [Outcome.COMPLETE]
         assert self.place.counted("timeouts") == 0
 
+    async def test_rest_is_no_part_of_a_transfer(self) -> None:
+        """What a file took is the time to its last byte, however long the connection rests."""
+        sock = self.connected()
+        sock.sendall(get("Range: bytes=0-9"))
+        await in_thread(read_answer, sock)
+
+        self.later(LIMITS.idle_timeout)
+
+        (transfer,) = self.place.observer.ended
+        assert (transfer.outcome, transfer.ended_at) == (Outcome.COMPLETE, transfer.started_at)
+
     async def test_idle_connection_keeps_no_file_open(self) -> None:
         """The file of an idle connection is closed long before the connection."""
         sock = self.connected()
