@@ -78,9 +78,13 @@ class Capture:
             marker.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
             marker.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self._interface.encode())
             marker.sendto(token, ("255.255.255.255", DISCARD))
-        wait_until(lambda: token in self.file.read_bytes())
+        wait_until(lambda: self.holds(token))
         self._tcpdump.stop(signal.SIGINT)
         self._tcpdump.wait_for("^0 packets dropped by kernel")
+
+    def holds(self, data: bytes) -> bool:
+        """Whether a frame with these bytes has passed; the capture goes on."""
+        return data in self.file.read_bytes()
 
     def packets(self, filter: str) -> list[Packet]:
         """The dissection of the frames that pass a display filter; ends the capture."""

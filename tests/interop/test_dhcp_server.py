@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import signal
+from ipaddress import IPv4Address
 
 import pytest
 
+from tests.interop.bundle import Bundle
 from tests.interop.conftest import Lan
 from tests.interop.daemon import Daemon
 from tests.interop.dhcp_server import row, rows, serve, station
@@ -153,4 +155,23 @@ def test_load(lan: Lan) -> None:
     assert capture.count("dhcp.type == 1 && dhcp.ip.relay == 10.77.0.50") == 1200
     addresses = capture.packets("dhcp.option.dhcp == 5")
     assert len({ack.one("dhcp.ip.your") for ack in addresses}) == 600
+    assert capture.complaints() == ""
+
+
+def test_mac_that_selected(lan: Lan, sierra: Bundle, mac: Mac) -> None:
+    """A Mac that boots is offered an address and, in an OFFER of its own, its image."""
+    serve(lan)
+    mac.ask(mac.selection(lan.address, sierra.image_id))
+    capture = lan.capture()
+
+    mac.ask(mac.discovery())
+    wait_until(lambda: capture.holds(IPv4Address("10.77.0.100").packed))
+
+    offers = capture.packets("dhcp.option.dhcp == 2")
+    by_address = {offer.one("dhcp.ip.your"): offer for offer in offers}
+    assert by_address.keys() == {"0.0.0.0", "10.77.0.100"}
+    selected = "dhcp.option.vendor.bsdp.selected_boot_image_id"
+    assert by_address["0.0.0.0"].values(selected) == [sierra.image_id]
+    assert "dhcp.option.ip_address_lease_time" not in by_address["0.0.0.0"]
+    assert by_address["10.77.0.100"].one("dhcp.option.dhcp_server_id") == lan.address
     assert capture.complaints() == ""
