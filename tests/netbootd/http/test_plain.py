@@ -315,6 +315,7 @@ class PatienceTests(Served):
         sock = self.connected()
         sock.sendall(get("Range: bytes=0-9"))
         await in_thread(read_answer, sock)
+        self.later(0)
 
         self.later(LIMITS.idle_timeout)
 
