@@ -159,7 +159,7 @@ class Database:
                     sql, in_order = _by_position(statement)
                     connection.executemany(sql, map(in_order, map(_PARAMETERS, run)))
             connection.execute("COMMIT")
-        except UNWRITABLE:
+        except (*UNWRITABLE, KeyError):  # KeyError: a parameter is missing
             with suppress(sqlite3.Error):
                 connection.rollback()
             return self._write_singly(batch)

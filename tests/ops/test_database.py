@@ -92,6 +92,17 @@ def test_different_statements_take_effect_in_their_order(path: Path, refused: bo
     database.close_thd()
 
 
+def test_a_write_without_a_parameter_fails_alone(path: Path) -> None:
+    """A parameter that is missing is an error of that write, and of no other."""
+    database = opened(path)
+
+    outcomes = database.write_thd([(ADD, {"name": "a"}), (ADD, {"name": "b", "value": 1})])
+
+    assert [outcome is None for outcome in outcomes] == [False, True]
+    assert database.read_thd(ALL, {}) == [("b", 1)]
+    database.close_thd()
+
+
 @pytest.mark.parametrize("value", [1 << 63, "\udc80"])
 def test_a_value_that_no_database_takes_fails_alone(path: Path, value: int | str) -> None:
     """A number over 64 bits or a lone surrogate is an error of that write, and of no other."""
