@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from images.entry import read_programs_thd
+from images.errors import BundleError
 from images.tree import Tree
 
 
@@ -39,6 +40,9 @@ class Loaders:
 
 def loaders_from_thd(tree: Tree) -> Loaders:
     """Read the folder that `tree` is a survey of; raises `BundleError`."""
+    if not tree.path.is_dir():
+        why = "the folder of loaders does not exist"
+        raise BundleError(tree.path, why, "create it, or name another one in pxe.loaders")
     if tree.problem is not None and tree.problem not in tree.bad_links:
         raise tree.problem
     directory = Path(os.path.realpath(tree.path))

@@ -48,11 +48,12 @@ def test_links_to_elsewhere_are_left_out(tmp_path: Path) -> None:
 
 
 def test_folder_that_is_not_there(tmp_path: Path) -> None:
-    """A folder that cannot be read is an error, with its path."""
+    """A folder that does not exist is an error, with the setting that names it."""
     with pytest.raises(BundleError) as caught:
         loaders_from_thd(survey_thd(tmp_path / "gone"))
 
     assert caught.value.path == tmp_path / "gone"
+    assert "pxe.loaders" in caught.value.remedy
 
 
 def test_file_that_cannot_be_read(open_folder: Path) -> None:
