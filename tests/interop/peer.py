@@ -71,9 +71,9 @@ FILES = {
 }
 """File or folder → package, for what is no command. (The QEMU path is Debian's on amd64.)"""
 
-UNPACKED = "NETBOOTD_UNPACKED"
-"""Environment variable: folder of packages that are looked into and need no installation, such as
-a kernel. `.ci/unpack FOLDER` fills it."""
+UNPACKED = os.environ.get("NETBOOTD_UNPACKED", "/var/tmp/netbootd-unpacked")
+"""Folder of packages that are looked into and need no installation, such as a kernel;
+`.ci/unpack FOLDER` fills it."""
 
 # Debian keeps servers and relays where an ordinary user's PATH does not look.
 SEARCH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"))
@@ -109,13 +109,9 @@ def peer_file(path: str) -> Path:
 
 def unpacked(pattern: str, package: str) -> Path:
     """The path of a file in an unpacked package."""
-    folder = os.environ.get(UNPACKED)
-    found = sorted(Path(folder).glob(pattern)) if folder else []
+    found = sorted(Path(UNPACKED).glob(pattern))
     if not found:
-        where = folder or "/var/tmp/netbootd-unpacked"
-        missing(
-            f"no {pattern} of Debian's {package}: run .ci/unpack {where} and set {UNPACKED}={where}"
-        )
+        missing(f"{UNPACKED} has no {pattern} (Debian's {package}): run .ci/unpack {UNPACKED}")
     return found[-1]
 
 
