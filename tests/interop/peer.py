@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 PACKAGES = {
+    "NetworkManager": "network-manager",
     "7zz": "7zip",
     "aria2c": "aria2",
     "atftp": "atftp",

@@ -175,3 +175,28 @@ def test_mac_that_selected(lan: Lan, sierra: Bundle, mac: Mac) -> None:
     assert "dhcp.option.ip_address_lease_time" not in by_address["0.0.0.0"]
     assert by_address["10.77.0.100"].one("dhcp.option.dhcp_server_id") == lan.address
     assert capture.complaints() == ""
+
+
+def test_network_manager(lan: Lan) -> None:
+    """NetworkManager, whose messages are shorter than BOOTP's, configures what we say."""
+    daemon = serve(lan)
+    capture = lan.capture()
+    computer = station(lan, MAC)
+    profile = computer.own("/etc/NetworkManager/system-connections/lan.nmconnection")
+    profile.parent.mkdir(parents=True, exist_ok=True)
+    profile.write_text(
+        "[connection]\nid=lan\nuuid=5e0b1f0a-0d5c-4c0e-8c53-5c1f3c1f0a01\ntype=ethernet\n"
+        f"interface-name={computer.interface}\n[ipv4]\nmethod=auto\n[ipv6]\nmethod=disabled\n"
+    )
+    profile.chmod(0o600)
+    for folder in ("/run/NetworkManager", "/var/lib/NetworkManager"):
+        computer.own(folder).mkdir()
+
+    computer.run(peer("NetworkManager"), "--debug", "--configure-and-quit=initrd")
+
+    assert computer.address() == "10.77.0.100/24"
+    assert computer.router() == "10.77.0.254"
+    assert row(daemon, MAC).state == "bound"
+    shortest = min(int(packet.one("udp.length")) for packet in capture.packets("dhcp.type == 1"))
+    assert shortest < 300
+    assert capture.complaints() == ""
