@@ -185,7 +185,9 @@ class DhcpResponder:
             place = self._places[where] = self._place_at(arrival)
         now = int(self._now())
         try:
-            outcome = self._respond(data, peer, place, now)
+            outcome = self._server.respond(
+                data, link=place.link, source=peer[0], now=now, boot=place.boot
+            )
         except DecodeError:
             return False
         if type(outcome) is Silence:
@@ -203,11 +205,6 @@ class DhcpResponder:
         question = _Question(datagrams, data, peer, arrival, place, now, key)
         self._handlers[type(outcome)](question, outcome)
         return True
-
-    def _respond(
-        self, data: bytes, peer: tuple[str, int], place: Place, now: int
-    ) -> Outcome[ReadyReply]:
-        return self._server.respond(data, link=place.link, source=peer[0], now=now, boot=place.boot)
 
     def _send(self, question: _Question, reply: ReadyReply, sent: Counter) -> bool:
         payload, route = reply
@@ -324,7 +321,10 @@ class DhcpResponder:
         self._teller.conflicted(question.hardware, declined, via)
         if question.tries == MAX_TRIES:
             return
-        outcome = self._respond(question.data, question.peer, question.place, now)
+        place = question.place
+        outcome = self._server.respond(
+            question.data, link=place.link, source=question.peer[0], now=now, boot=place.boot
+        )
         if isinstance(outcome, Offer):
             question.tries += 1
             self._offer(question, outcome)

@@ -155,7 +155,7 @@ class Quick:
         reply = _reply(data, options, template, address)
         if lease is not None and held and lease.state is _BOUND:
             return Offer(reply, lease, False)
-        name = host_name_of(options.get(12))
+        name = host_name_of(options[12]) if 12 in options else ""
         lease = Lease(address, key, data[_MAC], _OFFERED, now, now + self._hold, name)
         self._leases.hold(lease)
         return Offer(reply, lease, not held)
@@ -182,7 +182,7 @@ class Quick:
         ):
             starts = before.starts
         ends = min(now + template.seconds, LAST_END)
-        name = host_name_of(options.get(12))
+        name = host_name_of(options[12]) if 12 in options else ""
         lease = Lease(address, key, data[_MAC], _BOUND, starts, ends, name)
         self._leases.pend(lease)
         return Acknowledge(_reply(data, options, template, address), lease)
