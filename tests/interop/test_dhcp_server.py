@@ -200,3 +200,47 @@ def test_network_manager(lan: Lan) -> None:
     shortest = min(int(packet.one("udp.length")) for packet in capture.packets("dhcp.type == 1"))
     assert shortest < 300
     assert capture.complaints() == ""
+
+
+HOSTS = f"""
+[[dhcp.host]]
+name = "desk"
+mac = "{MAC}"
+address = "10.77.0.7"
+
+[[dhcp.host]]
+name = "known"
+client_id = "hex:0052656d656d626572"
+address = "10.77.0.8"
+
+[[dhcp.host]]
+name = "unwanted"
+mac = "52:54:00:77:00:62"
+deny = true
+"""
+
+
+class NamedUdhcpc(Udhcpc):
+    """Sends a client identifier of its own."""
+
+    flags = ("-C", "-x", "0x3d:0052656d656d626572")
+
+
+def test_hosts(lan: Lan) -> None:
+    """Machines that have a [[dhcp.host]] get their address, or none."""
+    serve(lan, rest=HOSTS)
+    capture = lan.capture()
+    desk = Dhcpcd(station(lan, MAC, "desk"))
+    known = NamedUdhcpc(station(lan, "52:54:00:77:00:61", "known"))
+    unwanted = Udhcpc(station(lan, "52:54:00:77:00:62", "unwanted"))
+
+    for client in (unwanted, known, desk):
+        client.start()
+
+    assert desk.station.wait_for_address() == "10.77.0.7"
+    assert known.station.wait_for_address() == "10.77.0.8"
+    assert unwanted.station.address() is None
+    (ack,) = capture.packets(f"dhcp.option.dhcp == 5 && dhcp.hw.mac_addr == {MAC}")
+    assert ack.one("dhcp.option.hostname") == "desk"
+    assert capture.count("dhcp.type == 1 && dhcp.hw.mac_addr == 52:54:00:77:00:62") >= 1
+    assert capture.count("dhcp.type == 2 && dhcp.hw.mac_addr == 52:54:00:77:00:62") == 0
