@@ -8,6 +8,7 @@ The only module that takes the global reactor.
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,6 +56,10 @@ class Options(usage.Options):
         log.use(self.parent, self.settings.log.format, self.settings.log.level)
 
 
+SMALL_COLLECTION = 10_000
+"""New objects between collections; Python's own 700 are two dozen leases on their way to disk."""
+
+
 class _Told(BootService):
     """A failure to start is told where it will be read: on the terminal in the foreground, in the
     log in the background, where twistd shows its first 100 characters."""
@@ -70,6 +75,10 @@ class _Told(BootService):
     def startService(self) -> None:
         with self._told():
             super().startService()
+        # What is there by now stays: collections that look through 100,000 leases and all modules
+        # stop the server for 54 ms each, measured; the frequent small ones are 3 % of a lease.
+        gc.freeze()
+        gc.set_threshold(SMALL_COLLECTION)
 
     @contextmanager
     def _told(self) -> Iterator[None]:
