@@ -71,6 +71,10 @@ class ProviderToken:
             return self._sign(utc, monotonic)
         return self._bearer
 
+    def is_signed_with(self, key: EllipticCurvePrivateKey) -> bool:
+        """Whether that is the key."""
+        return self._key.public_key() == key.public_key()
+
     def expired(self, refused: bytes, utc: int, monotonic: float) -> bool:
         """Apple said ExpiredProviderToken to `refused`. Whether there is another to try with.
 
@@ -100,9 +104,12 @@ class ProviderTokens:
         self._tokens: dict[tuple[str, str], ProviderToken] = {}
 
     def of(self, *, team_id: str, key_id: str, key: EllipticCurvePrivateKey) -> ProviderToken:
-        """The token of that team and key, whoever asked for it first. Raises KeyUnfit."""
+        """The token of that team and key, whoever asked for it first. Raises KeyUnfit.
+
+        A key that differs under the same identifiers replaces the one before, which was wrong.
+        """
         found = self._tokens.get((team_id, key_id))
-        if found is None:
+        if found is None or not found.is_signed_with(key):
             found = ProviderToken(team_id=team_id, key_id=key_id, key=key)
             self._tokens[team_id, key_id] = found
         return found

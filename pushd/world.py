@@ -1,0 +1,23 @@
+"""What the daemon takes from its surroundings; a test passes its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random, SystemRandom
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """Reactor, clocks, chance."""
+
+    reactor: Any
+    """Twisted's: TCP, names, time, threads."""
+    monotonic: Callable[[], float] = time.monotonic
+    """Seconds, for timers: the reactor's own clock is this one, too."""
+    unix: Callable[[], float] = time.time
+    """Seconds since 1970, UTC: what deadlines and Apple go by."""
+    random: Random = field(default_factory=SystemRandom)
+    """For back-off and the order of addresses."""
