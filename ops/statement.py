@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from alembic.script import ScriptDirectory
-from sqlalchemy import Delete, Insert, MetaData, Select, Update
+from sqlalchemy import Column, Delete, Insert, MetaData, Select, Table, Update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.ext.compiler import compiles
@@ -33,6 +33,22 @@ class Upsert(Insert):
     """Insert a whole row, or replace the one that has its primary key."""
 
     inherit_cache = True  # all that it adds is in its type
+
+
+class InsertNew(Insert):
+    """Insert a whole row, unless one has the same `key`: the columns of a unique index."""
+
+    inherit_cache = False  # `key` is no part of the cache key
+
+    def __init__(self, table: Table, *key: Column[Any]) -> None:
+        super().__init__(table)
+        self.key = key
+
+
+@compiles(InsertNew)
+def _compile_insert_new(new: InsertNew, compiler: SQLCompiler, **options: Any) -> str:
+    insert = INSERT[compiler.dialect.name](new.table)
+    return compiler.process(insert.on_conflict_do_nothing(index_elements=new.key), **options)
 
 
 @compiles(Upsert)

@@ -30,24 +30,33 @@ _GROUP: Final = re.compile(r"\(((?::\w+)(?:, :\w+)*)\)")
 
 
 class Unit:
-    """What one caller writes at once. Whoever submitted it reads `changed` when it is on disk."""
+    """What one caller writes at once. When it is on disk, the caller reads what came of it."""
 
-    __slots__ = ("changed", "parts")
+    __slots__ = ("changed", "expected", "found", "parts", "queries")
 
-    def __init__(self, *parts: Part) -> None:
+    def __init__(
+        self, *parts: Part, expected: Sequence[int] = (), queries: Sequence[Part] = ()
+    ) -> None:
+        """`queries` are asked in the same transaction if the parts do not change as many rows as
+        `expected`, part by part: to find out which, where rows may be there already."""
         self.parts = parts
+        self.expected = expected
+        self.queries = queries
         self.changed: list[int] = []
         """Rows that each part inserted, updated or deleted."""
+        self.found: list[list[Row]] = []
+        """The answers to the queries, if they were asked."""
 
     def write_thd(self, connection: sqlite3.Connection) -> None:
         """Execute all of it in the transaction of `connection`. Raises as the driver does."""
         self.changed = [
-            sum(
-                connection.execute(widened(statement, len(slice_)), tuple(chain(*slice_))).rowcount
-                for slice_ in _slices(rows)
-            )
-            for statement, rows in self.parts
+            sum(cursor.rowcount for cursor in _execute_thd(connection, part)) for part in self.parts
         ]
+        self.found = []
+        if self.queries and self.changed != list(self.expected):
+            for query in self.queries:
+                answers = _execute_thd(connection, query)
+                self.found.append(list(chain.from_iterable(answers)))
 
 
 @cache
@@ -61,6 +70,12 @@ def widened(statement: str, rows: int) -> str:
     if before.endswith("VALUES "):
         return before + ", ".join([f"({marks})"] * rows) + after
     return f"{before}({', '.join([marks] * rows)}){after}"
+
+
+def _execute_thd(connection: sqlite3.Connection, part: Part) -> Iterator[sqlite3.Cursor]:
+    statement, rows = part
+    for slice_ in _slices(rows):
+        yield connection.execute(widened(statement, len(slice_)), tuple(chain(*slice_)))
 
 
 def _slices(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:

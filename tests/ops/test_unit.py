@@ -51,3 +51,29 @@ def test_every_row_is_written_once(rows: int) -> None:
     assert unit.changed == [rows, (rows + 1) // 2]
     assert len(statements) <= 2 * len(WIDTHS) + 1
     connection.close()
+
+
+@pytest.mark.parametrize(
+    ("there", "found"), [((), []), ((3, 4), [[(1,), (2,), (5,)], [(3,), (4,)]])]
+)
+def test_what_changed_otherwise_than_expected_is_asked_for(
+    there: tuple[int, ...], found: list[list[tuple[int]]]
+) -> None:
+    """Where all rows were new nothing is asked; else the queries tell, in the same transaction."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.execute("CREATE TABLE t (a INTEGER PRIMARY KEY, old INTEGER)")
+    connection.executemany("INSERT INTO t VALUES (?, 1)", [(n,) for n in there])
+    rows = [(n,) for n in range(1, 6)]
+    unit = Unit(
+        ("INSERT INTO t (a) VALUES (:a) ON CONFLICT (a) DO NOTHING", rows),
+        expected=[5],
+        queries=[
+            (f"SELECT a FROM t WHERE a IN (:a) AND old IS {null} NULL", rows)
+            for null in ("", "NOT")
+        ],
+    )
+
+    unit.write_thd(connection)
+
+    assert unit.found == found
+    connection.close()
