@@ -117,7 +117,7 @@ def _images(settings: Config) -> Iterator[Finding]:
         if problem.path not in missing:
             yield Finding(Severity.WARNING, "images", str(problem))
     if not (snapshot.bundles or snapshot.entries or snapshot.errors):
-        yield Finding(Severity.WARNING, "images", "no .nbi folder is there yet: nothing to boot")
+        yield Finding(Severity.WARNING, "images", "no image is there yet: nothing to boot")
 
 
 def _network(settings: Config, kept: Sequence[Interface]) -> Iterator[Finding]:

@@ -32,10 +32,10 @@ from twisted.logger import Logger
 
 from images.catalog import Catalog, Root, Snapshot
 from images.root_path import NfsExport
-from netbootd import __version__
 from netbootd.binding import Bindings
 from netbootd.boot_log import boot_log
 from netbootd.booter import CatalogBooter, Publication
+from netbootd.bsdp.identity import local_server
 from netbootd.bsdp.responder import Admission, BsdpResponder, LocalServer
 from netbootd.bsdp.teller import BsdpTeller
 from netbootd.catalog import CatalogWatch
@@ -51,6 +51,7 @@ from netbootd.port67 import Answer, Port67
 from netbootd.privilege import Identity, become, hand_over, resolve_identity
 from netbootd.start import StartError, bind_error
 from netbootd.statement import SCHEMA
+from netbootd.summary import Known, summary
 from netbootd.tftp.service import TftpService
 from netbootd.timeline import Timeline
 from netbootd.web import web_services
@@ -58,7 +59,6 @@ from netbootd.world import World
 from ops.counter import Counters
 from ops.database import Database, StoreError
 from ops.store import Store
-from protocols.bsdp.offered import PRIORITY_BASE, SHADOW_FILE_PATH, ServerIdentity
 
 if TYPE_CHECKING:
     from netbootd.dhcp.service import DhcpService
@@ -197,7 +197,13 @@ class BootService(MultiService):
 
     def _tell_ready(self) -> None:
         if self.running:
-            self._log.info("{summary}", summary=self._summary())
+            known = Known(
+                images=len(self.booter.snapshot.bundles),
+                boot_entries=len(self.booter.snapshot.entries),
+                leases=None if self.dhcp is None else len(self.dhcp.leases.table),
+                machines=self.bindings.count,
+            )
+            self._log.info("{summary}", summary=summary(self._config, self._interfaces, known))
 
     def stopService(self) -> Deferred[None]:
         """Close the sockets, then commit what is accepted."""
@@ -329,22 +335,13 @@ class BootService(MultiService):
         }
 
     def _local_server(self, arrival: Arrival) -> LocalServer:
-        """Who we are to the clients of one interface."""
-        settings, here = self._config.bsdp, self._config.on(arrival.interface)
-        priority = here.priority if here.priority is not None else settings.priority
-        spreads_load = not isinstance(priority, int)
-        return LocalServer(
-            identity=ServerIdentity(
-                address=self._server_address(arrival),
-                host_name=settings.server_name or self._world.host_name(),
-                priority=priority if isinstance(priority, int) else PRIORITY_BASE,
-                machine_name_format=settings.machine_name_format,
-                shadow_mount_path=settings.shadow_mount_path,
-                shadow_file_path=settings.shadow_file_path or SHADOW_FILE_PATH,
-                allow_unprivileged_reply_port=settings.unprivileged_reply_port,
-                answer_old_firmware=settings.old_firmware,
-            ),
-            spreads_load=spreads_load,
+        """Who we are to the Macs of one interface."""
+        config = self._config
+        return local_server(
+            config.bsdp,
+            config.on(arrival.interface).priority,
+            address=self._server_address(arrival),
+            host_name=self._world.host_name,
         )
 
     def _server_address(self, arrival: Arrival) -> IPv4Address:
@@ -415,29 +412,6 @@ class BootService(MultiService):
             raise StartError(f"{directory} cannot be given to {identity.user}: {error}") from error
         become(identity)
         self._log.info("Runs as user {user} from now on", user=identity.user)
-
-    def _summary(self) -> str:
-        """What an operator wants to see first."""
-        config = self._config
-        ports = [
-            f"{name} {port}"
-            for name, is_on, port in (
-                ("BSDP", config.bsdp.enabled, config.bsdp.port),
-                ("DHCP", config.dhcp.enabled, config.bsdp.port),
-                ("PXE", config.pxe.enabled, config.pxe.port),
-                ("TFTP", config.tftp.enabled, config.tftp.port),
-                ("HTTP", config.http.enabled, config.http.port),
-                ("HTTPS", config.https.enabled, config.https.port),
-            )
-            if is_on
-        ]
-        addresses = [f"{a.ip} [{one.name}]" for one in self._interfaces for a in one.addresses]
-        count = len(self.booter.snapshot.bundles) + len(self.booter.snapshot.entries)
-        images = "1 image" if count == 1 else f"{count} images"
-        return (
-            f"netbootd {__version__} is ready: {', '.join(ports)} on {', '.join(addresses)};"
-            f" {images}, {self.bindings.count} machines known"
-        )
 
 
 def _publication(config: Config) -> Publication:

@@ -164,7 +164,7 @@ def test_images_that_are_not_there_yet(site: Site) -> None:
 
     assert site.check()[0] == 0
     assert site.only(Severity.WARNING) == [
-        "images         no .nbi folder is there yet: nothing to boot"
+        "images         no image is there yet: nothing to boot"
     ]
 
 

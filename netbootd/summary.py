@@ -1,0 +1,53 @@
+"""The line that says netbootd is ready: what an operator wants to see first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from netbootd import __version__
+from netbootd.config import Config
+from netbootd.interface import Interface
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What the daemon has at its start."""
+
+    images: int
+    boot_entries: int
+    leases: int | None
+    """None: it leases no addresses."""
+    machines: int
+    """Macs that have selected an image."""
+
+
+def summary(config: Config, interfaces: Sequence[Interface], known: Known) -> str:
+    """`netbootd 0.1.0 is ready: BSDP 67, TFTP 69 on 10.0.0.1 [eth0]; 1 image, 0 machines known`."""
+    ports = [
+        f"{name} {port}"
+        for name, is_on, port in (
+            ("BSDP", config.bsdp.enabled, config.bsdp.port),
+            ("DHCP", config.dhcp.enabled, config.bsdp.port),
+            ("PXE", config.pxe.enabled, config.pxe.port),
+            ("TFTP", config.tftp.enabled, config.tftp.port),
+            ("HTTP", config.http.enabled, config.http.port),
+            ("HTTPS", config.https.enabled, config.https.port),
+        )
+        if is_on
+    ]
+    addresses = [f"{a.ip} [{one.name}]" for one in interfaces for a in one.addresses]
+    things = [_counted(known.images, "image", "images")]
+    if known.boot_entries:
+        things.append(_counted(known.boot_entries, "boot entry", "boot entries"))
+    if known.leases is not None:
+        things.append(_counted(known.leases, "lease", "leases"))
+    things.append(f"{_counted(known.machines, 'machine', 'machines')} known")
+    return (
+        f"netbootd {__version__} is ready: {', '.join(ports)} on {', '.join(addresses)};"
+        f" {', '.join(things)}"
+    )
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
