@@ -6,6 +6,7 @@ import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from typing import Any
 
 from netbootd.service import DATABASE
 
@@ -66,10 +67,7 @@ class Row:
 
 def rows(daemon: Daemon, mac: str) -> list[Row]:
     """The leases of a machine; those of `""` are of addresses that strangers use."""
-    file = daemon.host.folder / "state" / DATABASE
-    statement = "SELECT address, state, ends FROM leases WHERE hardware = ? ORDER BY address"
-    with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as connection:
-        found = connection.execute(statement, (mac,)).fetchall()
+    found = _select(daemon, "address, state, ends", "hardware = ? ORDER BY address", mac)
     return [Row(str(IPv4Address(address)), state, ends) for address, state, ends in found]
 
 
@@ -77,3 +75,15 @@ def row(daemon: Daemon, mac: str) -> Row:
     """The only lease of a machine."""
     (found,) = rows(daemon, mac)
     return found
+
+
+def leased(daemon: Daemon) -> int:
+    """How many addresses are leased."""
+    return int(_select(daemon, "count(*)", "state = ?", "bound")[0][0])
+
+
+def _select(daemon: Daemon, columns: str, where: str, value: str) -> list[tuple[Any, ...]]:
+    file = daemon.host.folder / "state" / DATABASE
+    with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as connection:
+        statement = f"SELECT {columns} FROM leases WHERE {where}"
+        return connection.execute(statement, (value,)).fetchall()
