@@ -23,19 +23,19 @@ from netbootd import config
 from netbootd.booter import Publication, why_entry_not_offered, why_not_offered
 from netbootd.coexist.discover import search_thd
 from netbootd.coexist.firewall import about_firewall, read_tables_thd
-from netbootd.coexist.owner import owners_of
 from netbootd.coexist.port import about_ports
 from netbootd.coexist.server import SUBJECT, about_offers, about_silence, leases_on
 from netbootd.coexist.subnet import about_subnets
 from netbootd.config import Config, state_directory
-from netbootd.finding import Finding, Severity
 from netbootd.http.firmware_tls import objections
 from netbootd.http.secure import CredentialsError, load_chain, load_credentials
 from netbootd.interface import Interface, read_interfaces, served
 from netbootd.link import why_closed
-from netbootd.privilege import Identity, acting_as, resolve_identity
-from netbootd.start import StartError
 from ops.config import ConfigError
+from ops.finding import Finding, Severity
+from ops.owner import owners_of
+from ops.privilege import Identity, acting_as, resolve_identity
+from ops.start import StartError
 from protocols.dhcp.route import SERVER_PORT
 
 

@@ -21,8 +21,8 @@ from twisted.application.service import Service
 from twisted.logger import Logger
 
 from netbootd.config import Config, load
-from netbootd.start import StartError
 from ops.config import ConfigError, join
+from ops.start import StartError
 
 AT_ONCE: Final = ("dhcp.", "pxe.")
 """Tables that apply to a running daemon."""

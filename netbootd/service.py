@@ -48,8 +48,7 @@ from netbootd.interface import Interface, served
 from netbootd.interface_watch import InterfaceWatch
 from netbootd.link import Link
 from netbootd.port67 import Answer, Port67
-from netbootd.privilege import Identity, become, hand_over, resolve_identity
-from netbootd.start import StartError, bind_error
+from netbootd.start import bind_error
 from netbootd.statement import SCHEMA
 from netbootd.summary import Known, summary
 from netbootd.tftp.service import TftpService
@@ -58,6 +57,8 @@ from netbootd.web import web_services
 from netbootd.world import World
 from ops.counter import Counters
 from ops.database import Database, StoreError
+from ops.privilege import Identity, become, hand_over, resolve_identity
+from ops.start import StartError
 from ops.store import Store
 
 if TYPE_CHECKING:

@@ -22,10 +22,10 @@ from netbootd.check import check
 from netbootd.config import Config
 from netbootd.reload import HangUp
 from netbootd.service import BootService
-from netbootd.start import StartError
 from netbootd.world import World
 from ops import log
 from ops.config import ConfigError
+from ops.start import StartError
 
 
 class Options(usage.Options):

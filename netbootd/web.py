@@ -13,10 +13,10 @@ from netbootd.http.limit import Admission, Limits
 from netbootd.http.secure import CredentialsError, load_credentials
 from netbootd.http.service import HttpService, HttpsService
 from netbootd.http.site import Site
-from netbootd.start import StartError
 from netbootd.transfer import TransferObserver
 from netbootd.world import World
 from ops.counter import Counters
+from ops.start import StartError
 
 
 def web_services(

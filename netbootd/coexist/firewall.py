@@ -13,8 +13,8 @@ from typing import Final
 from netbootd.coexist import iptables, nft
 from netbootd.coexist.ruleset import Packet, Table
 from netbootd.config import Config
-from netbootd.finding import Finding, Severity
 from netbootd.interface import Interface
+from ops.finding import Finding, Severity
 
 SUBJECT = "firewall"
 PATIENCE: Final = 5.0

@@ -10,12 +10,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from netbootd.coexist.owner import owners_of
 from netbootd.config import Config
 from netbootd.datagram import hears_all
-from netbootd.finding import Finding, Severity
 from netbootd.interface import Interface
 from netbootd.start import bind_error
+from ops.finding import Finding, Severity
+from ops.owner import owners_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

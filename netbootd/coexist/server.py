@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from netbootd.coexist.discover import Offer
-from netbootd.coexist.owner import Owners
 from netbootd.config import Config
-from netbootd.finding import Finding, Severity
 from netbootd.interface import Interface
+from ops.finding import Finding, Severity
+from ops.owner import Owners
 
 SUBJECT = "DHCP servers"
 

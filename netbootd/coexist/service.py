@@ -25,12 +25,12 @@ from zope.interface import implementer
 
 from netbootd.coexist.discover import REPEAT, WAIT, Offer, Search, open_socket
 from netbootd.coexist.firewall import about_firewall, read_tables_thd
-from netbootd.coexist.owner import NOBODY, owners_of
 from netbootd.coexist.ruleset import Table
 from netbootd.coexist.server import about_offers, about_silence, leases_on
 from netbootd.config import Config
-from netbootd.finding import Finding, Severity
 from netbootd.interface import Interface
+from ops.finding import Finding, Severity
+from ops.owner import NOBODY, owners_of
 from protocols.dhcp.route import SERVER_PORT
 
 PAUSE: Final = 30.0

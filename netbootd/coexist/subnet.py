@@ -7,8 +7,8 @@ from ipaddress import IPv4Interface
 
 from netbootd.config import Config
 from netbootd.dhcp.settings import SubnetSettings
-from netbootd.finding import Finding, Severity
 from netbootd.interface import Interface
+from ops.finding import Finding, Severity
 
 SUBJECT = "DHCP"
 

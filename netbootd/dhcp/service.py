@@ -24,10 +24,10 @@ from netbootd.dhcp.responder import DhcpResponder, Place
 from netbootd.dhcp.settings import DhcpSettings
 from netbootd.dhcp.teller import DhcpTeller
 from netbootd.interface import Interface
-from netbootd.start import StartError
 from netbootd.timeline import Timeline
 from ops.config import Invalid
 from ops.counter import Counters
+from ops.start import StartError
 from ops.store import Store
 from protocols.dhcp.server.case import BootAnswer, Link
 from protocols.dhcp.server.lease import LeaseTable

@@ -12,7 +12,7 @@ from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from netbootd.config import Config, load
 from netbootd.reload import HangUp, changes
-from netbootd.start import StartError
+from ops.start import StartError
 
 SETTINGS = """
 [dhcp]

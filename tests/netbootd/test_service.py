@@ -24,7 +24,7 @@ from netbootd.service import BootService
 from netbootd.simulate.mac import Boot, MacIdentity, Ports, SimulatedMac
 from netbootd.simulate.startup import choose_by
 from netbootd.simulate.watch import Unwatched
-from netbootd.start import StartError
+from ops.start import StartError
 from protocols.bsdp import vendor
 from protocols.bsdp.class_id import ClassId
 from protocols.bsdp.image_id import BootImageId

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from netbootd import start
 from netbootd.start import bind_error
+from ops import start
 
 
 def told(number: int, service: str = "TFTP", kind: str = "UDP", port: int = 69) -> str:

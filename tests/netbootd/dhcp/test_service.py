@@ -14,11 +14,11 @@ from twisted.internet.testing import MemoryReactorClock
 from netbootd.datagram import Arrival
 from netbootd.dhcp.service import PRUNE_INTERVAL, DhcpService
 from netbootd.interface import Interface
-from netbootd.start import StartError
 from netbootd.statement import LOAD_LEASES, SCHEMA
 from netbootd.timeline import Timeline
 from ops.counter import Counters
 from ops.database import Database
+from ops.start import StartError
 from ops.store import Store
 from protocols.dhcp import registry
 from protocols.dhcp.boot import BootParameters

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from twisted.python.util import switchUID
 
-from netbootd.start import StartError
+from ops.start import StartError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

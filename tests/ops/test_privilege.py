@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from netbootd.privilege import Identity, hand_over, resolve_identity
-from netbootd.start import StartError
+from ops.privilege import Identity, hand_over, resolve_identity
+from ops.start import StartError
 
 NOBODY = pwd.getpwnam("nobody")
 IDENTITY = Identity(user="nobody", uid=NOBODY.pw_uid, gid=NOBODY.pw_gid)
@@ -143,7 +143,7 @@ class TestHandOver:
 
 BECOME = """
 import os
-from netbootd.privilege import Identity, become
+from ops.privilege import Identity, become
 become(Identity(user="x", uid={uid}, gid={gid}))
 print(os.getresuid(), os.getresgid(), os.getgroups())
 try:

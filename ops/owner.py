@@ -27,7 +27,7 @@ class Owners:
 
     programs: tuple[Program, ...] = ()
     is_ours: bool = False
-    """Whether a running netbootd of this configuration has it."""
+    """Whether a running daemon of this configuration has it."""
     is_hidden: bool = False
     """Whether somebody has it whom we may not know: a process of another user, unless we are
     root."""
@@ -36,7 +36,7 @@ class Owners:
         return ", ".join(map(str, self.programs)) or "another program"
 
     def __bool__(self) -> bool:
-        """Whether a program that is not netbootd has it, or may have it."""
+        """Whether a program that is not this daemon has it, or may have it."""
         return bool(self.programs) or self.is_hidden
 
 
@@ -45,7 +45,7 @@ NOBODY = Owners()
 
 def owners_of(kind: str, port: int, lock: Path | None = None) -> Owners:
     """Who has `kind` (`UDP`, `TCP`) `port` open, on whatever address. `lock` is a file that a
-    running netbootd holds open."""
+    running daemon holds open."""
     pids: set[int] = set()
     is_hidden = False
     try:
