@@ -14,6 +14,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
+
 from protocols.errors import DecodeError
 
 MAX_BODY: Final = 4096
@@ -24,9 +26,8 @@ MAX_TIMESTAMP: Final = 1 << 53
 """Milliseconds since 1970 that JSON numbers carry exactly."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What Apple said to a push."""
+class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What Apple said to a push. There is one for each: a Struct takes a tenth of the time."""
 
     status: int
     """100 to 599."""

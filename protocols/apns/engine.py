@@ -8,6 +8,8 @@
                 SETTINGS, WINDOW_UPDATE    ──▶ more or fewer free slots
     tick    ──▶ PING; Uncertain where an answer or the PING's is late
 
+Each key that was sent comes back in one event: Answered, Unprocessed or Uncertain.
+
 Until the peer's SETTINGS one request may be under way, then what they say, which may rise and fall:
 Apple grants one until the first valid provider token, and goes back to one after a rejection. The
 peer may say anything: what is not HTTP/2 ends the connection, with GOAWAY and `Closed`, and costs
@@ -16,8 +18,7 @@ no more memory than the bounds below. h2 is the oracle of the tests; it takes fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from collections.abc import Hashable
 from typing import Final
 
 from protocols.apns import frame
@@ -27,6 +28,7 @@ from protocols.apns.event import (
     Closed,
     Event,
     GoingAway,
+    Limits,
     Request,
     SlotsChanged,
     Uncertain,
@@ -35,22 +37,23 @@ from protocols.apns.event import (
 from protocols.apns.formats import PREFACE
 from protocols.apns.frame import (
     DEFAULT_WINDOW,
-    HEADER_SIZE,
     MAX_FRAME_SIZE,
     MAX_STREAM_ID,
-    MAX_WINDOW,
     ErrorCode,
     Flags,
     FrameType,
     Setting,
+    Violation,
 )
-from protocols.apns.hpack import Header, RequestEncoder, decode_block
+from protocols.apns.hpack import RequestEncoder, decode_block
+from protocols.apns.pulse import Pulse
+from protocols.apns.reader import MAX_BLOCK, FrameReader
+from protocols.apns.response import Responses, accepted
+from protocols.apns.window import SendWindows
 from protocols.errors import DecodeError, StateError
 
-MAX_BODY: Final = 4096
-"""Bytes of an answer's body that are kept: Apple's have under 100."""
-MAX_BLOCK: Final = 16384
-"""Bytes of a header block in all its frames: Apple announces 8,000 for ours."""
+__all__ = ["ClientEngine", "Limits"]
+
 MAX_REPLIES: Final = 1000
 """Acknowledgements of SETTINGS and PING that wait to be sent, 17 bytes each. Who asks for more and
 reads none is no peer."""
@@ -60,47 +63,10 @@ PING_DATA: Final = b"netbootd"
 REPLENISH: Final = DEFAULT_WINDOW // 2
 """Bytes received before the connection's window is widened again."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What we allow a connection."""
-
-    streams: int = 1500
-    """Requests under way at most, whatever the peer allows."""
-    answer: float = 60.0
-    """Seconds that an answer may take."""
-    quiet: float = 45.0
-    """Seconds without a byte from the peer after which it is asked for a sign of life (PING).
-    Routers forget connections that are idle for minutes."""
-    pong: float = 15.0
-    """Seconds that the sign of life may take."""
-
-
-class _Broken(Exception):
-    """What the peer did is no HTTP/2."""
-
-    def __init__(self, code: ErrorCode, why: str) -> None:
-        super().__init__(why)
-        self.code = code
-
-
-class _Stream:
-    """A request under way."""
-
-    __slots__ = ("at", "body", "headers", "key", "rest", "window")
-
-    def __init__(self, key: Hashable, at: float, rest: bytes, window: int) -> None:
-        self.key = key
-        self.at = at
-        self.rest = rest
-        """What of the request's body waits for the peer's windows."""
-        self.window = window
-        """Bytes that may be sent of it, as far as the stream goes."""
-        self.headers: list[Header] | None = None
-        self.body = b""
-
-
-_ACCEPTED: Final = Answer(status=200)
+_HEADERS: Final = int(FrameType.HEADERS)
+_DATA: Final = int(FrameType.DATA)
+_END_STREAM: Final = Flags.END_STREAM
+_END_HEADERS: Final = Flags.END_HEADERS
 
 
 class ClientEngine:
@@ -109,40 +75,28 @@ class ClientEngine:
     def __init__(self, authority: bytes, now: float, limits: Limits | None = None) -> None:
         """`authority` is the host, with its port unless that is 443; `now` monotonic seconds."""
         self._limits = limits or Limits()
+        announced = (
+            (Setting.HEADER_TABLE_SIZE, 0),
+            (Setting.ENABLE_PUSH, 0),
+            (Setting.MAX_HEADER_LIST_SIZE, MAX_BLOCK),
+        )
+        self._output = [PREFACE, frame.settings(announced)]
         self._encoder = RequestEncoder(authority)
-        self._streams: dict[int, _Stream] = {}
+        self._windows = SendWindows(self._output)
+        self._reader = FrameReader(now)
+        self._streams: dict[int, tuple[Hashable, float]] = {}
+        """Key and time of what is under way, in the order in which it was sent."""
+        self._responses = Responses()
         self._next_stream = 1
-        self._allowed = 1
-        self._has_settings = False
-        self._last_stream = MAX_STREAM_ID
+        self._allowed: int | None = None
+        self._slots = 1
+        """Requests that may be under way."""
         self._is_draining = False
         self._closed: str | None = None
-        self._window = DEFAULT_WINDOW
-        self._stream_window = DEFAULT_WINDOW
         self._received = 0
-        self._block: tuple[int, int, bytes] | None = None
-        self._blocked: dict[int, _Stream] = {}
-        self._input = b""
-        self._output = [
-            PREFACE,
-            frame.settings(((Setting.HEADER_TABLE_SIZE, 0), (Setting.ENABLE_PUSH, 0))),
-        ]
         self._replies = 0
-        self._heard_at = now
-        self._pinged_at: float | None = None
+        self._pulse = Pulse(now, quiet=self._limits.quiet, pong=self._limits.pong)
         self._events: list[Event] = []
-        self._handlers: dict[int, Callable[[int, int, bytes], None]] = {
-            FrameType.DATA: self._data,
-            FrameType.HEADERS: self._headers,
-            FrameType.PRIORITY: self._priority,
-            FrameType.RST_STREAM: self._reset,
-            FrameType.SETTINGS: self._settings,
-            FrameType.PUSH_PROMISE: self._push_promise,
-            FrameType.PING: self._ping,
-            FrameType.GOAWAY: self._goaway,
-            FrameType.WINDOW_UPDATE: self._window_update,
-            FrameType.CONTINUATION: self._continuation,
-        }
 
     # What there is to know.
 
@@ -153,11 +107,11 @@ class ClientEngine:
 
     @property
     def free_slots(self) -> int:
-        """Requests that may be sent now. None while one waits for the peer's windows: what is sent
-        behind it would only wait in memory."""
-        if self._is_draining or self._closed is not None or self._blocked:
+        """Requests that may be sent now; it may change with any call. None while a body waits for
+        the peer's windows: what is sent behind it would only wait in memory."""
+        if self._windows.waiting:
             return 0
-        return max(0, min(self._allowed, self._limits.streams) - len(self._streams))
+        return max(0, self._slots - len(self._streams))
 
     @property
     def is_draining(self) -> bool:
@@ -170,9 +124,13 @@ class ClientEngine:
         return self._closed
 
     def outgoing(self) -> bytes:
-        """What is to be written now; nothing is kept of it."""
-        written = b"".join(self._output)
-        self._output.clear()
+        """What is to be written now; nothing is kept of it. Leave it here while the transport is
+        full: a peer that does not read cannot make it grow without end."""
+        output = self._output
+        if not output:
+            return b""
+        written = b"".join(output)
+        output.clear()
         self._replies = 0
         return written
 
@@ -180,32 +138,32 @@ class ClientEngine:
 
     def send(self, key: Hashable, request: Request, now: float) -> None:
         """Send a push; its event will carry `key`. Raises StateError without a free slot."""
-        if self.free_slots <= 0:
+        windows = self._windows
+        if len(self._streams) >= self._slots or windows.waiting:
             raise StateError("there is no free slot")
         path, shape, own, body, authorization = request
         block = self._encoder.block(path, shape, own, authorization)
-        if len(block) > MAX_FRAME_SIZE:
-            raise StateError(f"a header block of {len(block)} bytes does not fit a frame")
         number = self._next_stream
-        self._next_stream += 2
-        if self._next_stream > MAX_STREAM_ID:
-            self._is_draining = True  # all numbers are used up (§5.1.1)
-        output, size = self._output, len(body)
-        output.append(frame.head(len(block), FrameType.HEADERS, Flags.END_HEADERS, number))
-        output.append(block)
-        if size <= self._window and size <= self._stream_window and size <= MAX_FRAME_SIZE:
-            self._window -= size
-            output.append(frame.head(size, FrameType.DATA, Flags.END_STREAM, number))
-            output.append(body)
-            self._streams[number] = _Stream(key, now, b"", 0)
+        self._next_stream = number + 2
+        size = len(block)
+        if size <= MAX_FRAME_SIZE:
+            head = frame.head(size, _HEADERS, _END_HEADERS, number)
+            self._output += (head, block)
         else:
-            stream = _Stream(key, now, body, self._stream_window)
-            self._streams[number] = self._blocked[number] = stream
-            self._send_rest(number, stream)
+            self._output += frame.header_block(block, number)
+        self._streams[number] = key, now
+        size = len(body)
+        if size <= windows.connection and size <= windows.at_once:
+            windows.connection -= size
+            self._output += (frame.head(size, _DATA, _END_STREAM, number), body)
+        else:
+            windows.begin(number, body)
+        if number >= MAX_STREAM_ID - 1:
+            self._stop_sending()  # all numbers are used up (§5.1.1)
 
     def drain(self) -> list[Event]:
         """Send nothing new; wait for the answers, then close."""
-        self._is_draining = True
+        self._stop_sending()
         self._close_when_done()
         return self._take_events()
 
@@ -218,17 +176,14 @@ class ClientEngine:
         """The time of `next_timer` has come, or any other."""
         if self._closed is not None:
             return []
-        late = now - self._limits.answer
-        for number, stream in list(self._streams.items()):
-            if stream.at > late:
+        while self._streams:
+            number, (_, sent_at) = next(iter(self._streams.items()))
+            if now < sent_at + self._limits.answer:
                 break
-            self._output.append(frame.reset(number, ErrorCode.CANCEL))
-            self._finish(number, Uncertain(stream.key, "no answer in time"))
-        if self._pinged_at is not None:
-            if now - self._pinged_at >= self._limits.pong:
-                self._end("the peer gives no sign of life")
-        elif now - self._heard_at >= self._limits.quiet:
-            self._pinged_at = now
+            self._refuse(number, ErrorCode.CANCEL, "no answer in time")
+        if self._pulse.is_dead(now):
+            self._end("the peer gives no sign of life")
+        elif self._pulse.asks(now):
             self._output.append(frame.ping(PING_DATA))
         self._close_when_done()
         return self._take_events()
@@ -237,12 +192,9 @@ class ClientEngine:
         """When `tick` is to be called, in the clock of `now`; None: never again."""
         if self._closed is not None:
             return None
-        if self._pinged_at is not None:
-            sign = self._pinged_at + self._limits.pong
-        else:
-            sign = self._heard_at + self._limits.quiet
-        for oldest in self._streams.values():
-            return min(sign, oldest.at + self._limits.answer)
+        sign = self._pulse.next_timer()
+        for _, sent_at in self._streams.values():
+            return min(sign, sent_at + self._limits.answer)
         return sign
 
     # What the peer does.
@@ -251,80 +203,41 @@ class ClientEngine:
         """Bytes of the peer. Raises nothing, whatever they are."""
         if self._closed is not None:
             return []
-        self._heard_at = now
-        self._pinged_at = None
+        self._pulse.heard(now)
         try:
-            self._read(self._input + data if self._input else data)
-        except _Broken as broken:
-            self._output.append(frame.goaway(0, broken.code))
-            self._end(f"the peer broke HTTP/2: {broken}")
+            for kind, flags, number, payload in self._reader.frames(data):
+                if kind == _HEADERS:
+                    self._headers(flags, number, payload)
+                elif kind == _DATA:
+                    self._data(flags, number, payload)
+                else:
+                    self._control(kind, flags, number, payload)
+            self._reader.require_calm(now, self._next_stream // 2)
+        except Violation as violation:
+            self._output.append(frame.goaway(0, violation.code))
+            self._end(f"the peer broke HTTP/2: {violation}")
         self._close_when_done()
         return self._take_events()
 
-    def _read(self, data: bytes) -> None:
-        at, end, handlers = 0, len(data), self._handlers
-        while end - at >= HEADER_SIZE:
-            length = data[at] << 16 | data[at + 1] << 8 | data[at + 2]
-            if length > MAX_FRAME_SIZE:
-                raise _Broken(ErrorCode.FRAME_SIZE_ERROR, f"a frame of {length} bytes")
-            after = at + HEADER_SIZE + length
-            if after > end:
-                break
-            kind, flags = data[at + 3], data[at + 4]
-            number = int.from_bytes(data[at + 5 : at + 9], "big") & MAX_STREAM_ID
-            payload = data[at + HEADER_SIZE : after]
-            at = after
-            if not self._has_settings and (kind != FrameType.SETTINGS or flags & Flags.ACK):
-                raise _Broken(ErrorCode.PROTOCOL_ERROR, "it does not begin with SETTINGS")
-            if self._block is not None and kind != FrameType.CONTINUATION:
-                raise _Broken(ErrorCode.PROTOCOL_ERROR, "a header block is interrupted")
-            handler = handlers.get(kind)
-            if handler is not None:  # §5.5: unknown ones are ignored
-                handler(flags, number, payload)
-        self._input = data[at:]
-
-    def _headers(self, flags: int, number: int, payload: bytes) -> None:
-        self._require_ours(number)
-        if flags & (Flags.PADDED | Flags.PRIORITY):
-            payload = _unpadded(payload, flags, 5 if flags & Flags.PRIORITY else 0)
-        if flags & Flags.END_HEADERS:
-            self._answer(number, payload, flags)
-        else:
-            self._block = number, flags, payload
-
-    def _continuation(self, flags: int, number: int, payload: bytes) -> None:
-        if self._block is None or self._block[0] != number:
-            raise _Broken(ErrorCode.PROTOCOL_ERROR, "a header block is continued that is none")
-        _, first, begun = self._block
-        block = begun + payload
-        if len(block) > MAX_BLOCK or not (payload or flags & Flags.END_HEADERS):
-            raise _Broken(ErrorCode.ENHANCE_YOUR_CALM, "a header block without end")
-        if flags & Flags.END_HEADERS:
-            self._block = None
-            self._answer(number, block, first)
-        else:
-            self._block = number, first, block
-
-    def _answer(self, number: int, block: bytes, flags: int) -> None:
+    def _headers(self, flags: int, number: int, block: bytes) -> None:
         """A whole header block: the head of an answer, or its trailers."""
+        is_last = bool(flags & _END_STREAM)
+        if is_last and number in self._streams and number not in self._responses.begun:
+            answer = accepted(block)
+            if answer is not None:
+                self._answered(number, answer)
+                return
+        self._require_ours(number)
         try:
             headers = decode_block(block)
         except DecodeError as error:
-            raise _Broken(ErrorCode.COMPRESSION_ERROR, str(error)) from error
-        stream = self._streams.get(number)
-        if stream is None:
-            return  # it was reset by us, and the peer does not know yet
-        if stream.headers is None:
-            if not headers or headers[0][0] != b":status":
-                self._refuse(number, stream, "an answer without a status")
-            elif headers[0][1][:1] == b"1" and not flags & Flags.END_STREAM:
-                return  # 1xx: the answer comes later (RFC 9110 §15.2)
-            else:
-                stream.headers = headers
-        elif not flags & Flags.END_STREAM:
-            self._refuse(number, stream, "two heads of an answer")
-        if flags & Flags.END_STREAM and number in self._streams:
-            self._answered(number, stream)
+            raise Violation(ErrorCode.COMPRESSION_ERROR, str(error)) from error
+        if number not in self._streams:
+            return  # it is at its end, perhaps by our reset, and the peer does not know yet
+        try:
+            self._answered(number, self._responses.headers(number, headers, is_last=is_last))
+        except DecodeError as error:
+            self._refuse(number, ErrorCode.PROTOCOL_ERROR, str(error))
 
     def _data(self, flags: int, number: int, payload: bytes) -> None:
         self._require_ours(number)
@@ -333,161 +246,138 @@ class ClientEngine:
             self._output.append(frame.window_update(0, self._received))
             self._received = 0
         if flags & Flags.PADDED:
-            payload = _unpadded(payload, flags, 0)
-        stream = self._streams.get(number)
-        if stream is None:
+            payload = frame.unpadded(payload, flags & Flags.PADDED)
+        if number not in self._streams:
             return
-        if stream.headers is None:
-            self._refuse(number, stream, "a body without a head")
-            return
-        stream.body += payload
-        if len(stream.body) > MAX_BODY:
-            self._refuse(number, stream, "an answer without end")
-        elif flags & Flags.END_STREAM:
-            self._answered(number, stream)
+        try:
+            is_last = bool(flags & _END_STREAM)
+            self._answered(number, self._responses.data(number, payload, is_last=is_last))
+        except DecodeError as error:
+            self._refuse(number, ErrorCode.PROTOCOL_ERROR, str(error))
 
-    def _answered(self, number: int, stream: _Stream) -> None:
-        assert stream.headers is not None  # noqa: S101 - the callers have seen to that
-        answer = _answer_of(stream.headers, stream.body)
-        if answer is None:
-            self._refuse(number, stream, "an answer that is none of Apple's")
-            return
-        if stream.rest:  # it did not want to read all of it (RFC 9113 §8.1)
-            self._output.append(frame.reset(number, ErrorCode.NO_ERROR))
-        self._finish(number, Answered(stream.key, answer))
+    def _control(self, kind: int, flags: int, number: int, payload: bytes) -> None:
+        """Any other frame; those of unknown types are ignored (§5.5)."""
+        if kind == FrameType.WINDOW_UPDATE:
+            self._window_update(number, payload)
+        elif kind == FrameType.SETTINGS:
+            self._settings(flags, number, payload)
+        elif kind == FrameType.PING:
+            opaque = frame.read_ping(number, payload)
+            if not flags & Flags.ACK:
+                self._reply(frame.ping(opaque, ack=True))
+        elif kind == FrameType.RST_STREAM:
+            self._reset(number, payload)
+        elif kind == FrameType.GOAWAY:
+            self._goaway(number, payload)
+        elif kind == FrameType.PRIORITY:
+            frame.check_priority(number, payload)
+        elif kind == FrameType.PUSH_PROMISE:
+            raise Violation(ErrorCode.PROTOCOL_ERROR, "a push that was ruled out")
 
-    def _refuse(self, number: int, stream: _Stream, why: str) -> None:
-        """An answer that makes no sense: the stream ends, the connection goes on (§5.4.2)."""
-        self._output.append(frame.reset(number, ErrorCode.PROTOCOL_ERROR))
-        self._finish(number, Uncertain(stream.key, why))
-
-    def _reset(self, flags: int, number: int, payload: bytes) -> None:
+    def _reset(self, number: int, payload: bytes) -> None:
         self._require_ours(number)
-        if len(payload) != 4:
-            raise _Broken(ErrorCode.FRAME_SIZE_ERROR, "RST_STREAM is not four bytes")
+        code = frame.read_reset(payload)
         stream = self._streams.get(number)
         if stream is None:
             return
-        code = frame.read_word(payload)[0]
-        if code == ErrorCode.REFUSED_STREAM:
-            self._finish(number, Unprocessed(stream.key))
+        if code == ErrorCode.REFUSED_STREAM:  # §8.7
+            self._finish(number, Unprocessed(stream[0]))
         else:
-            self._finish(number, Uncertain(stream.key, f"the peer reset it: {_named(code)}"))
+            self._finish(number, Uncertain(stream[0], f"the peer reset it: {frame.named(code)}"))
 
     def _settings(self, flags: int, number: int, payload: bytes) -> None:
-        if number or len(payload) % 6 or (flags & Flags.ACK and payload):
-            raise _Broken(ErrorCode.FRAME_SIZE_ERROR, "SETTINGS of no settings' size")
-        if flags & Flags.ACK:
+        settings = frame.read_settings(flags, number, payload)
+        if settings is None:
             return
-        if not self._has_settings:
-            self._has_settings = True
-            self._allowed = MAX_STREAM_ID  # §6.5.2: no limit, unless it says one
-        before = self._allowed
-        for setting, value in frame.read_settings(payload):
-            self._set(setting, value)
+        # §6.5.2: no limit, unless they say one
+        allowed = MAX_STREAM_ID if self._allowed is None else self._allowed
+        for setting, value in settings:
+            if setting == Setting.MAX_CONCURRENT_STREAMS:
+                allowed = value
+            else:
+                self._set(setting, value)
         self._reply(frame.SETTINGS_ACK)
-        if self._allowed != before or not self._events:
-            self._events.append(SlotsChanged(self._allowed))
-        self._send_all_rests()
+        self._windows.send()
+        if allowed != self._allowed:
+            self._allowed = allowed
+            self._events.append(SlotsChanged(allowed))
+            if not self._is_draining:
+                self._slots = min(allowed, self._limits.streams)
 
     def _set(self, setting: int, value: int) -> None:
-        if setting == Setting.MAX_CONCURRENT_STREAMS:
-            self._allowed = value
-        elif setting == Setting.HEADER_TABLE_SIZE:
+        """One of the peer's settings. Its MAX_HEADER_LIST_SIZE is advice (§6.5.2), and Apple's
+        8,000 more than a push can have; of MAX_FRAME_SIZE we use the least."""
+        if setting == Setting.HEADER_TABLE_SIZE:
             self._encoder.resize(value)
         elif setting == Setting.INITIAL_WINDOW_SIZE:
-            if value > MAX_WINDOW:
-                raise _Broken(ErrorCode.FLOW_CONTROL_ERROR, f"a window of {value} bytes")
-            for stream in self._blocked.values():
-                stream.window = _widened(stream.window, value - self._stream_window)
-            self._stream_window = value
+            self._windows.resize(value)
         elif setting == Setting.MAX_FRAME_SIZE:
             if not MAX_FRAME_SIZE <= value < 1 << 24:
-                raise _Broken(ErrorCode.PROTOCOL_ERROR, f"frames of {value} bytes")
+                raise Violation(ErrorCode.PROTOCOL_ERROR, f"frames of {value} bytes")
         elif setting == Setting.ENABLE_PUSH and value:
-            raise _Broken(ErrorCode.PROTOCOL_ERROR, "a server that wants to be pushed to")
+            raise Violation(ErrorCode.PROTOCOL_ERROR, "a server that wants to be pushed to")
 
-    def _ping(self, flags: int, number: int, payload: bytes) -> None:
-        if number or len(payload) != 8:
-            raise _Broken(ErrorCode.FRAME_SIZE_ERROR, "PING is not eight bytes")
-        if not flags & Flags.ACK:
-            self._reply(frame.ping(payload, ack=True))
-
-    def _goaway(self, flags: int, number: int, payload: bytes) -> None:
-        if number or len(payload) < 8:
-            raise _Broken(ErrorCode.FRAME_SIZE_ERROR, "GOAWAY is under eight bytes")
-        last, code = frame.read_goaway(payload)
-        debug = payload[8:]
+    def _goaway(self, number: int, payload: bytes) -> None:
+        last, code, debug = frame.read_goaway(number, payload)
         try:
             explanation = explanation_of(debug)
         except DecodeError:
             explanation = Explanation()
-        self._is_draining = True
-        self._last_stream = min(self._last_stream, last & MAX_STREAM_ID)
+        self._stop_sending()
         shown = debug[:MAX_DEBUG].decode("ascii", "backslashreplace")
         self._events.append(GoingAway(code, explanation, shown))
-        for number_ in [number_ for number_ in self._streams if number_ > self._last_stream]:
-            self._finish(number_, Unprocessed(self._streams[number_].key))
+        # It may be told again, with a lower stream; a higher one finds nothing to end (§6.8).
+        for late in [late for late in self._streams if late > last]:
+            self._finish(late, Unprocessed(self._streams[late][0]))
 
-    def _window_update(self, flags: int, number: int, payload: bytes) -> None:
-        if len(payload) != 4:
-            raise _Broken(ErrorCode.FRAME_SIZE_ERROR, "WINDOW_UPDATE is not four bytes")
-        increment = frame.read_word(payload)[0] & MAX_WINDOW
-        if not increment:
-            raise _Broken(ErrorCode.PROTOCOL_ERROR, "a window that is widened by nothing")
+    def _window_update(self, number: int, payload: bytes) -> None:
+        increment = frame.read_window_update(payload)
         if not number:
-            self._window = _widened(self._window, increment)
-            self._send_all_rests()
+            self._windows.widen(increment)
             return
         self._require_ours(number)
-        stream = self._blocked.get(number)
-        if stream is not None:
-            stream.window = _widened(stream.window, increment)
-            self._send_rest(number, stream)
-
-    def _priority(self, flags: int, number: int, payload: bytes) -> None:
-        if not number or len(payload) != 5:
-            raise _Broken(ErrorCode.FRAME_SIZE_ERROR, "PRIORITY is not five bytes of a stream")
-
-    def _push_promise(self, flags: int, number: int, payload: bytes) -> None:
-        raise _Broken(ErrorCode.PROTOCOL_ERROR, "a push that was ruled out")
+        try:
+            self._windows.widen_stream(number, increment)
+        except Violation as violation:
+            self._refuse(number, violation.code, str(violation))
 
     # Inside.
 
     def _require_ours(self, number: int) -> None:
         """Streams that we have not opened are idle: a frame on one is an error (§5.1)."""
         if not number & 1 or number >= self._next_stream:
-            raise _Broken(ErrorCode.PROTOCOL_ERROR, f"stream {number} is none of ours")
-
-    def _send_all_rests(self) -> None:
-        for number, stream in list(self._blocked.items()):
-            if self._window <= 0:
-                break
-            self._send_rest(number, stream)
-
-    def _send_rest(self, number: int, stream: _Stream) -> None:
-        """As much of a body as the windows let."""
-        while stream.rest:
-            size = min(len(stream.rest), self._window, stream.window, MAX_FRAME_SIZE)
-            if size <= 0:
-                return
-            part, stream.rest = stream.rest[:size], stream.rest[size:]
-            self._window -= size
-            stream.window -= size
-            flags = 0 if stream.rest else Flags.END_STREAM
-            self._output += (frame.head(size, FrameType.DATA, flags, number), part)
-        del self._blocked[number]
+            raise Violation(ErrorCode.PROTOCOL_ERROR, f"stream {number} is none of ours")
 
     def _reply(self, written: bytes) -> None:
         self._replies += 1
         if self._replies > MAX_REPLIES:
-            raise _Broken(ErrorCode.ENHANCE_YOUR_CALM, "it asks and does not read")
+            raise Violation(ErrorCode.ENHANCE_YOUR_CALM, "it asks and does not read")
         self._output.append(written)
+
+    def _answered(self, number: int, answer: Answer | None) -> None:
+        """None: the answer is not whole yet."""
+        if answer is None:
+            return
+        if number in self._windows.waiting:  # it does not want the rest of the body (§8.1)
+            self._output.append(frame.reset(number, ErrorCode.NO_ERROR))
+        self._finish(number, Answered(self._streams[number][0], answer))
+
+    def _refuse(self, number: int, code: ErrorCode, why: str) -> None:
+        """The stream ends, the connection goes on (§5.4.2)."""
+        self._output.append(frame.reset(number, code))
+        self._finish(number, Uncertain(self._streams[number][0], why))
 
     def _finish(self, number: int, event: Event) -> None:
         del self._streams[number]
-        self._blocked.pop(number, None)
+        if self._responses.begun:
+            self._responses.begun.pop(number, None)
+        if self._windows.waiting:
+            self._windows.waiting.pop(number, None)
         self._events.append(event)
+
+    def _stop_sending(self) -> None:
+        self._is_draining = True
+        self._slots = 0
 
     def _close_when_done(self) -> None:
         if self._is_draining and not self._streams and self._closed is None:
@@ -495,67 +385,16 @@ class ClientEngine:
             self._end("all requests are answered")
 
     def _end(self, why: str) -> None:
-        if self._closed is None:
-            self._closed = why
-            self._events += [Uncertain(stream.key, why) for stream in self._streams.values()]
-            self._events.append(Closed(why))
-            self._streams.clear()
-            self._blocked.clear()
+        if self._closed is not None:
+            return
+        self._closed = why
+        self._slots = 0
+        self._events += [Uncertain(key, why) for key, _ in self._streams.values()]
+        self._events.append(Closed(why))
+        self._streams.clear()
+        self._responses.begun.clear()
+        self._windows.waiting.clear()
 
     def _take_events(self) -> list[Event]:
         events, self._events = self._events, []
         return events
-
-
-def _unpadded(payload: bytes, flags: int, skipped: int) -> bytes:
-    """The payload without padding (§6.1) and the `skipped` bytes of a priority (§6.2)."""
-    padding = 0
-    if flags & Flags.PADDED:
-        if not payload:
-            raise _Broken(ErrorCode.FRAME_SIZE_ERROR, "padding of no length")
-        padding, payload = payload[0], payload[1:]
-    if padding + skipped > len(payload):
-        raise _Broken(ErrorCode.PROTOCOL_ERROR, "more padding than frame")
-    return payload[skipped : len(payload) - padding]
-
-
-def _widened(window: int, by: int) -> int:
-    if window + by > MAX_WINDOW:
-        raise _Broken(ErrorCode.FLOW_CONTROL_ERROR, "a window wider than 2**31 - 1")
-    return window + by
-
-
-def _named(code: int) -> str:
-    try:
-        return ErrorCode(code).name
-    except ValueError:
-        return f"error {code}"
-
-
-def _answer_of(headers: list[Header], body: bytes) -> Answer | None:
-    """None: the status is not three digits. A body that is not Apple's does not matter."""
-    written = headers[0][1]
-    if len(written) != 3 or not written.isdigit():
-        return None
-    status = int(written)
-    if status == 200 and len(headers) == 1:
-        return _ACCEPTED
-    apns_id = unique_id = None
-    for name, value in headers:
-        if name == b"apns-id":
-            apns_id = value.decode("latin-1")
-        elif name == b"apns-unique-id":
-            unique_id = value.decode("latin-1")
-    if status == 200:
-        return Answer(status=200, apns_id=apns_id, unique_id=unique_id)
-    try:
-        said = explanation_of(body)
-    except DecodeError:
-        said = Explanation()  # the status stands for itself
-    return Answer(
-        status=status,
-        reason=said.reason,
-        timestamp=said.timestamp,
-        apns_id=apns_id,
-        unique_id=unique_id,
-    )

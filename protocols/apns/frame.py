@@ -69,13 +69,31 @@ class ErrorCode(IntEnum):
     HTTP_1_1_REQUIRED = 13
 
 
+def named(code: int) -> str:
+    """An error as it is shown."""
+    try:
+        return ErrorCode(code).name
+    except ValueError:
+        return f"error {code}"
+
+
+class Violation(Exception):
+    """What the peer did is no HTTP/2. `code` is what it is told."""
+
+    def __init__(self, code: ErrorCode, why: str) -> None:
+        super().__init__(why)
+        self.code = code
+
+
 _HEADER: Final = struct.Struct("!HBBBL")
 _SETTING: Final = struct.Struct("!HL")
 _WORD: Final = struct.Struct("!L")
 _GOAWAY: Final = struct.Struct("!LL")
 
-read_word: Final = _WORD.unpack_from
-read_goaway: Final = _GOAWAY.unpack_from
+read_head: Final = _HEADER.unpack_from
+"""Of nine bytes at least: the upper 16 and lower 8 bits of the length, type, flags, stream."""
+_read_word: Final = _WORD.unpack_from
+_read_goaway: Final = _GOAWAY.unpack_from
 
 
 def head(length: int, kind: int, flags: int, stream: int) -> bytes:
@@ -83,14 +101,21 @@ def head(length: int, kind: int, flags: int, stream: int) -> bytes:
     return _HEADER.pack(length >> 8, length & 0xFF, kind, flags, stream)
 
 
+def header_block(block: bytes, stream: int) -> list[bytes]:
+    """HEADERS and CONTINUATION of a block of any size; the stream goes on."""
+    frames: list[bytes] = []
+    kind = FrameType.HEADERS
+    for at in range(0, len(block), MAX_FRAME_SIZE):
+        part = block[at : at + MAX_FRAME_SIZE]
+        flags = Flags.END_HEADERS if at + MAX_FRAME_SIZE >= len(block) else 0
+        frames += (head(len(part), kind, flags, stream), part)
+        kind = FrameType.CONTINUATION
+    return frames
+
+
 def settings(values: Iterable[tuple[int, int]]) -> bytes:
     payload = b"".join(_SETTING.pack(setting, value) for setting, value in values)
     return head(len(payload), FrameType.SETTINGS, 0, 0) + payload
-
-
-def read_settings(payload: bytes) -> list[tuple[int, int]]:
-    """The settings in a payload whose length is a multiple of six."""
-    return list(_SETTING.iter_unpack(payload))
 
 
 def reset(stream: int, code: ErrorCode) -> bytes:
@@ -111,3 +136,76 @@ def window_update(stream: int, increment: int) -> bytes:
 
 
 SETTINGS_ACK: Final = head(0, FrameType.SETTINGS, Flags.ACK, 0)
+
+
+# What a frame of the peer holds. All raise Violation for one of another size, or misplaced.
+
+
+def read_settings(flags: int, number: int, payload: bytes) -> list[tuple[int, int]] | None:
+    """The settings (§6.5); None for an acknowledgement of ours."""
+    _require_connection(number)
+    if len(payload) % 6 or (flags & Flags.ACK and payload):
+        raise Violation(ErrorCode.FRAME_SIZE_ERROR, "SETTINGS of no settings' size")
+    return None if flags & Flags.ACK else list(_SETTING.iter_unpack(payload))
+
+
+def read_ping(number: int, payload: bytes) -> bytes:
+    """The eight bytes (§6.7)."""
+    _require_connection(number)
+    if len(payload) != 8:
+        raise Violation(ErrorCode.FRAME_SIZE_ERROR, "PING is not eight bytes")
+    return payload
+
+
+def read_goaway(number: int, payload: bytes) -> tuple[int, int, bytes]:
+    """The last stream that counts, the error, and what is said about it (§6.8)."""
+    _require_connection(number)
+    if len(payload) < 8:
+        raise Violation(ErrorCode.FRAME_SIZE_ERROR, "GOAWAY is under eight bytes")
+    last, code = _read_goaway(payload)
+    return last & MAX_STREAM_ID, code, payload[8:]
+
+
+def read_reset(payload: bytes) -> int:
+    """The error (§6.4)."""
+    if len(payload) != 4:
+        raise Violation(ErrorCode.FRAME_SIZE_ERROR, "RST_STREAM is not four bytes")
+    code: int = _read_word(payload)[0]
+    return code
+
+
+def read_window_update(payload: bytes) -> int:
+    """The increment (§6.9), which may be an erroneous 0."""
+    if len(payload) != 4:
+        raise Violation(ErrorCode.FRAME_SIZE_ERROR, "WINDOW_UPDATE is not four bytes")
+    increment: int = _read_word(payload)[0] & MAX_WINDOW
+    return increment
+
+
+def check_priority(number: int, payload: bytes) -> None:
+    """What it says does not matter (§5.3.2), where it stands does (§6.3)."""
+    if not number:
+        raise Violation(ErrorCode.PROTOCOL_ERROR, "PRIORITY of no stream")
+    if len(payload) != 5:
+        raise Violation(ErrorCode.FRAME_SIZE_ERROR, "PRIORITY is not five bytes")
+
+
+def unpadded(payload: bytes, flags: int) -> bytes:
+    """The payload of DATA or HEADERS without padding (§6.1) and priority (§6.2)."""
+    padding = 0
+    skipped = 5 if flags & Flags.PRIORITY else 0
+    if flags & Flags.PADDED:
+        if not payload:
+            raise Violation(ErrorCode.FRAME_SIZE_ERROR, "padding of no length")
+        padding, payload = payload[0], payload[1:]
+    if skipped > len(payload):
+        raise Violation(ErrorCode.FRAME_SIZE_ERROR, "a priority that is cut off")
+    if padding + skipped > len(payload):
+        raise Violation(ErrorCode.PROTOCOL_ERROR, "more padding than frame")
+    return payload[skipped : len(payload) - padding]
+
+
+def _require_connection(number: int) -> None:
+    """SETTINGS, PING and GOAWAY belong to no stream."""
+    if number:
+        raise Violation(ErrorCode.PROTOCOL_ERROR, "a frame of the connection on a stream")

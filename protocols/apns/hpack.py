@@ -30,6 +30,9 @@ MAX_TABLE_SIZE: Final = 4096
 MAX_SHAPES: Final = 1024
 """Encoded shapes remembered, about 300 bytes each; past it all are forgotten."""
 
+MAX_HEADERS: Final = 128
+"""Headers of a response that we read: a byte may stand for one. Apple's have three."""
+
 STATIC: Final[tuple[Header, ...]] = HeaderTable.STATIC_TABLE
 FIRST_DYNAMIC: Final = len(STATIC) + 1
 
@@ -37,6 +40,9 @@ _STATIC_NAMES: Final = {name: index for index, (name, _) in reversed(list(enumer
 _POST_HTTPS: Final = bytes((0x83, 0x87))
 _PATH: Final = bytes((0x04,))
 _AUTHORIZATION: Final = bytes((0x0F, 0x08))
+_BYTE: Final = tuple(bytes((value,)) for value in range(256))
+_LONG: Final = 0x7F
+"""Bytes of a text from which on its size takes more than one byte."""
 _MAX_INTEGER_BYTES: Final = 4
 """Continuation bytes of an integer that we read: up to 2**28, far above any frame."""
 
@@ -47,13 +53,15 @@ class RequestEncoder:
     It never drives an entry out of the table: what does not fit any more is not indexed.
     """
 
-    __slots__ = ("_added", "_authority", "_capacity", "_entries", "_names", "_shapes", "_sizes",
-                 "_used")  # fmt: skip
+    __slots__ = ("_added", "_authority", "_capacity", "_entries", "_names", "_own_names",
+                 "_shapes", "_sizes", "_used")  # fmt: skip
 
     def __init__(self, authority: bytes) -> None:
         self._authority = authority
         self._capacity = DEFAULT_TABLE_SIZE
-        self._sizes: list[int] = []
+        self._sizes: tuple[int, ...] = ()
+        self._shapes: dict[Shape, tuple[bytes, bytes]] = {}
+        self._own_names: dict[bytes, bytes] = {}
         self._forget()
 
     def _forget(self) -> None:
@@ -61,14 +69,19 @@ class RequestEncoder:
         self._names: dict[bytes, int] = {}
         self._added = 0
         self._used = 0
-        self._shapes: dict[Shape, tuple[int, bytes, bytes]] = {}
+        self._moved()
+
+    def _moved(self) -> None:
+        """An entry came to the table: those before it have other indexes now."""
+        self._shapes.clear()
+        self._own_names.clear()
 
     def resize(self, size: int) -> None:
         """The peer takes a table of `size` bytes (SETTINGS_HEADER_TABLE_SIZE): begin a new one."""
         capacity = min(size, MAX_TABLE_SIZE)
         if capacity != self._capacity:
             self._capacity = capacity
-            self._sizes = [0, capacity]  # §4.2: the smallest first, then the last
+            self._sizes = (0, capacity) if capacity else (0,)  # §4.2: the smallest, then the last
             self._forget()
 
     def block(
@@ -76,32 +89,32 @@ class RequestEncoder:
     ) -> bytes:
         """The header block of a POST to `path`. `own` are `apns-id`, `apns-expiration` and
         `apns-collapse-id`, as far as the push has them."""
-        parts = [_integer(size, 5, 0x20) for size in self._sizes]
-        if parts:
-            self._sizes = []
-        known = self._shapes.get(shape)
-        if known is None or known[0] != self._added:
-            known = self._shape(shape)
-        _, before, after = known
-        parts += (before, _text(path), after)
+        before, after = self._shapes.get(shape) or self._shape(shape)
+        parts = [before, _text(path), after]
         if authorization is not None:
             parts += (_AUTHORIZATION, _text(authorization))
         for name, value in own:
-            parts.append(self._own(name, value))
+            size = len(value)
+            known = self._own_names.get(name)
+            if known is not None and size < _LONG:
+                parts += (known, _BYTE[size], value)
+            else:
+                parts.append(self._own(name, value))
+        if self._sizes:
+            parts[:0] = [_integer(size, 5, 0x20) for size in self._sizes]
+            self._sizes = ()
         return b"".join(parts)
 
-    def _shape(self, shape: Shape) -> tuple[int, bytes, bytes]:
-        """The block before and behind the path. Remembered once all of it is in the table: what is
-        added moves what was there before."""
+    def _shape(self, shape: Shape) -> tuple[bytes, bytes]:
+        """The block before and behind the path. Remembered once nothing of it had to be added."""
         added = self._added
         before = _POST_HTTPS + self._common(b":authority", self._authority) + _PATH
         after = b"".join([self._common(name, value) for name, value in shape])
-        found = self._added, before, after
         if added == self._added:
             if len(self._shapes) >= MAX_SHAPES:
                 self._shapes.clear()
-            self._shapes[shape] = found
-        return found
+            self._shapes[shape] = before, after
+        return before, after
 
     def _common(self, name: bytes, value: bytes) -> bytes:
         entry = self._entries.get((name, value))
@@ -111,9 +124,10 @@ class RequestEncoder:
 
     def _own(self, name: bytes, value: bytes) -> bytes:
         entry = self._names.get(name)
-        if entry is not None:
-            return _integer(self._index(entry), 4, 0x00) + _text(value)
-        return self._literal(name, value)
+        if entry is None:
+            return self._literal(name, value)
+        known = self._own_names[name] = _integer(self._index(entry), 4, 0x00)
+        return known + _text(value)
 
     def _literal(self, name: bytes, value: bytes) -> bytes:
         """A header that is not in the table; it will be if there is room."""
@@ -123,11 +137,12 @@ class RequestEncoder:
         index = _STATIC_NAMES.get(name)
         if index is None and name in self._names:
             index = self._index(self._names[name])
-        written = _integer(index, bits, first) if index else bytes((first,)) + _text(name)
+        written = _integer(index, bits, first) if index else _BYTE[first] + _text(name)
         if fits:
             self._entries[name, value] = self._names[name] = self._added
             self._added += 1
             self._used += size
+            self._moved()
         return written + _text(value)
 
     def _index(self, entry: int) -> int:
@@ -152,7 +167,7 @@ def _integer(value: int, bits: int, first: int) -> bytes:
 def _text(value: bytes) -> bytes:
     """§5.2, without Huffman coding: hexadecimal tokens would gain a quarter and cost us more."""
     size = len(value)
-    return (bytes((size,)) if size < 0x7F else _integer(size, 7, 0)) + value
+    return (_BYTE[size] if size < _LONG else _integer(size, 7, 0)) + value
 
 
 def decode_block(block: bytes) -> list[Header]:
@@ -160,6 +175,8 @@ def decode_block(block: bytes) -> list[Header]:
     headers: list[Header] = []
     at, end = 0, len(block)
     while at < end:
+        if len(headers) >= MAX_HEADERS:
+            raise DecodeError("header block", at, f"has more than {MAX_HEADERS} headers")
         first = block[at]
         if first & 0x80:  # §6.1, indexed
             index, at = _read_integer(block, at, 0x7F)
