@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 
 from ops.statement import InsertNew
+from pushd.place import SEQ_BITS
 
 MIGRATIONS = "pushd.migrations"
 METADATA = MetaData()
@@ -33,9 +34,6 @@ METADATA = MetaData()
 _NUMBER = BigInteger().with_variant(Integer, "sqlite")
 """In SQLite a key must be called INTEGER to be the key of the table's own B-tree; it has 64 bits
 all the same."""
-
-SEQ_BITS = 40
-"""Of a push's place, for its number: a thousand billion pushes. What stands above is its level."""
 
 _ONE = literal_column("1")
 _START = literal_column("0")
@@ -58,9 +56,7 @@ FORGET_LANE = LANES.delete().where(LANES.c.number.in_([bindparam("number")]))
 PUSHES = Table(
     "pushes",
     METADATA,
-    # Level (lane and priority), then the order of submission: a level's next pushes are
-    # neighbours, and a new push is appended to its level.
-    Column("place", _NUMBER, primary_key=True, autoincrement=False),
+    Column("place", _NUMBER, primary_key=True, autoincrement=False),  # see pushd.place
     Column("id", String(36), nullable=False),  # apns-id
     Column("push_type", String(16), nullable=False),  # as in apns-push-type, or broadcast
     Column("device", String(400), nullable=False),  # token, hexadecimal; a broadcast's channel

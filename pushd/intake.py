@@ -1,0 +1,186 @@
+"""What is submitted on its way to disk: bounded, one commit for a batch, each id once.
+
+submit ─▶ room? ─▶ one unit: add all that are new ─▶ committed ─▶ Queued, and into the window
+            │         └─ ids that the database knows ───────────▶ Duplicate
+            └─▶ Full                             refused by disk ▶ Unstored
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from ops.counter import Counters
+from ops.database import StoreError
+from ops.store import Store
+from ops.unit import Row, Unit
+from pushd.job import Job, LaneKey
+from pushd.lane import Entry, Lane, Stage
+from pushd.place import SEQ_BITS, SEQ_MASK
+from pushd.queue_settings import QueueSettings
+from pushd.receipt import Duplicate, Full, Queued, Receipt, State, Unstored
+from pushd.record import push_row
+from pushd.statement import ADD_PUSH, DROP_KNOWN, FIND_PLACES, FIND_SETTLED, SAVE_LANE
+from pushd.window import Window
+
+MAX_ARRIVING: Final = 50_000
+"""Pushes on their way to disk: a second of work, 60 MiB plus payloads."""
+RETRY_AFTER: Final = 5.0
+"""Seconds after which a refused client may come back: 100,000 pushes have left by then."""
+
+Received: TypeAlias = Callable[[list[Receipt]], object]
+LaneFor: TypeAlias = Callable[[LaneKey], Lane | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Arrival:
+    """A batch on its way to disk."""
+
+    receipts: list[Receipt]
+    entries: list[tuple[int, Lane, Entry]]
+    """Of each push: the index of its receipt, and its lane."""
+    unit: Unit
+    done: Received
+
+
+class Intake:
+    """Takes pushes in, and counts what waits. Reactor thread only."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        settings: QueueSettings,
+        window: Window,
+        lane_for: LaneFor,
+        counters: Counters,
+    ) -> None:
+        """`lane_for` finds or makes a lane; None: there are too many."""
+        self._store = store
+        self._settings = settings
+        self._window = window
+        self._lane_for = lane_for
+        self._arriving = 0
+        self.seq = 0
+        """Number of the newest push."""
+        self.depth = 0
+        """Pushes that wait or are in flight, those on their way to disk among them."""
+        self.size = 0
+        """Bytes of their payloads."""
+        self._queued = counters.counter("pushd_queue_pushes_total", "Pushes taken in.")
+        self._duplicates = counters.counter(
+            "pushd_queue_duplicates_total", "Pushes not taken in because their id is known."
+        )
+        self._full = counters.counter(
+            "pushd_queue_refusals_total", "Pushes not taken in because too many wait."
+        )
+        self._unstored = counters.counter(
+            "pushd_queue_unstored_pushes_total", "Pushes not taken in because of the disk."
+        )
+
+    def submit(self, jobs: Sequence[Job], done: Received) -> None:
+        """See `Queue.submit`."""
+        receipts: list[Receipt] = []
+        entries: list[tuple[int, Lane, Entry]] = []
+        known = self._window.entries
+        for job in jobs:
+            entry = known.get(job.id)
+            if entry is not None:
+                self._duplicates.inc()
+                receipts.append(Duplicate(id=entry.id, state=state_of(entry)))
+            elif (lane := self._lane_for(job.lane)) is None or not self._has_room(job):
+                self._full.inc()
+                receipts.append(Full(retry_after=RETRY_AFTER))
+            else:
+                entry = self._count_in(job, lane)
+                entries.append((len(receipts), lane, entry))
+                receipts.append(Queued(id=entry.id))
+        if not entries:
+            done(receipts)
+            return
+        unit = _unit(entries)
+        arrival = _Arrival(receipts=receipts, entries=entries, unit=unit, done=done)
+        try:
+            self._store.submit_unit(unit, lambda error: self._arrived(arrival, error))
+        except StoreError as error:
+            self._arrived(arrival, error)
+
+    def count_out(self, entry: Entry) -> None:
+        """It waits no more."""
+        self.depth -= 1
+        self.size -= entry.size
+
+    def _has_room(self, job: Job) -> bool:
+        return (
+            self.depth < self._settings.pushes
+            and self.size + len(job.push.payload) <= self._settings.size
+            and self._arriving < MAX_ARRIVING
+        )
+
+    def _count_in(self, job: Job, lane: Lane) -> Entry:
+        self.seq += 1
+        level = lane.level_of(job)
+        entry = Entry(job, level, level.number << SEQ_BITS | self.seq)
+        self.depth += 1
+        self.size += entry.size
+        self._arriving += 1
+        return entry
+
+    def _arrived(self, arrival: _Arrival, error: StoreError | None) -> None:
+        entries = arrival.entries
+        self._arriving -= len(entries)
+        if error is not None:
+            self._unstored.inc(len(entries))
+            for index, _, entry in entries:
+                arrival.receipts[index] = Unstored(why=str(error))
+                self.count_out(entry)
+        else:
+            self._window.acknowledged = entries[-1][2].place & SEQ_MASK
+            if arrival.unit.found:
+                entries = self._without_duplicates(arrival)
+            self._queued.inc(len(entries))
+            for _, lane, entry in entries:
+                lane.is_saved = True
+                self._window.admit(lane, entry)
+        arrival.done(arrival.receipts)
+
+    def _without_duplicates(self, arrival: _Arrival) -> list[tuple[int, Lane, Entry]]:
+        """The database knew some of the ids, and did not take those again."""
+        places, settled = ({row[0] for row in rows} for rows in arrival.unit.found)
+        fresh = []
+        for index, lane, entry in arrival.entries:
+            if entry.place in places:
+                fresh.append((index, lane, entry))
+                continue
+            other = self._window.entries.get(entry.id)
+            state = State.QUEUED if other is None else state_of(other)
+            if entry.id in settled:
+                state = State.SETTLED
+            arrival.receipts[index] = Duplicate(id=entry.id, state=state)
+            self._duplicates.inc()
+            self.count_out(entry)
+        return fresh
+
+
+def state_of(entry: Entry) -> State:
+    """What may be told of a push in memory: its outcome only when it is on disk."""
+    sent = entry.stage in (Stage.SENDING, Stage.LEAVING)
+    return State.SENDING if sent else State.QUEUED
+
+
+def _unit(entries: list[tuple[int, Lane, Entry]]) -> Unit:
+    lanes: dict[int, Row] = {
+        lane.number: (lane.number, lane.key.credential, lane.key.topic)
+        for _, lane, _ in entries
+        if not lane.is_saved
+    }
+    places: list[Row] = [(entry.place,) for _, _, entry in entries]
+    ids: list[Row] = [(entry.id,) for _, _, entry in entries]
+    return Unit(
+        (SAVE_LANE, list(lanes.values())),
+        (ADD_PUSH, [push_row(entry.job, entry.place) for _, _, entry in entries]),
+        (DROP_KNOWN, places),
+        expected=(len(lanes), len(entries), 0),
+        queries=((FIND_PLACES, places), (FIND_SETTLED, ids)),
+    )

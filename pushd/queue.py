@@ -1,0 +1,352 @@
+"""The durable queue: what was accepted is on disk, leaves in order, and has an outcome in the end.
+
+    submit ─▶ commit ─▶ Queued ─▶ lane ─take▶ dispatcher ─▶ settle ─▶ commit of outcome and removal
+                                   ▲                          │
+                                   └──── retry_at ◀─ Failed ──┘
+
+Nothing is acknowledged before its commit; nothing settled comes back; after a crash, what was in
+flight is sent again with its id. It must never wait for the disk, and never hold more than a
+bounded part of the pushes in memory (see `pushd.window`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from heapq import heappop, heappush
+from itertools import count
+from typing import Final, Self, TypeAlias
+
+from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from ops.counter import Counters
+from ops.store import Store
+from pushd.intake import Intake, Received, state_of
+from pushd.job import Job, LaneKey
+from pushd.lane import Entry, Lane, Stage
+from pushd.outcome import Cancelled, Collapsed, Expired, Failed, Outcome
+from pushd.place import LEVELS, MAX_LANES, SEQ_BITS, SEQ_MASK
+from pushd.queue_settings import QueueSettings
+from pushd.receipt import State, Status
+from pushd.record import job_of
+from pushd.results import Results
+from pushd.statement import COUNT_PUSHES, FIND_PUSH, LOAD_LANES
+from pushd.window import Window
+
+LONGEST_WAIT: Final = 86_400.0
+"""Seconds. A retry that far off is a mistake of the caller's."""
+
+Listener: TypeAlias = Callable[[Lane], object]
+
+
+def _nobody() -> None:
+    """Nobody waits for it."""
+
+
+class Queue:
+    """All lanes. Reactor thread only."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        settings: QueueSettings,
+        clock: IReactorTime,
+        unix: Callable[[], float],
+        counters: Counters,
+    ) -> None:
+        """`unix` gives seconds since 1970. Call `load_thd`, then `start`, before use."""
+        self._store = store
+        self._clock = clock
+        self._unix = unix
+        self._window = Window(store, clock=clock, loaded=self._loaded)
+        self._intake = Intake(
+            store,
+            settings=settings,
+            window=self._window,
+            lane_for=self._lane_for,
+            counters=counters,
+        )
+        self._lanes: dict[LaneKey, Lane] = {}
+        self._by_number: dict[int, Lane] = {}
+        self._listeners: list[Listener] = []
+        self._awake: dict[LaneKey, Lane] = {}
+        self._is_held_up = False
+        self._waiting: list[tuple[float, int, Entry]] = []
+        self._waited = count()
+        self._alarm: IDelayedCall | None = None
+        self._watchers: dict[str, list[Deferred[Status]]] = {}
+        self._cancelling = DeferredLock()
+        self.results = Results(store, clock=clock, unix=unix, counters=counters)
+        self.results.listen(self._resume)
+        self._retries = counters.counter(
+            "pushd_queue_retries_total", "Attempts that failed and are made once more."
+        )
+
+    def load_thd(self) -> Self:
+        """Find out how much waits. Blocks; call it once the store is open. Raises StoreError."""
+        self.results.load_thd()
+        for number, credential, topic in self._store.read_thd(LOAD_LANES):
+            self._add_lane(LaneKey(credential, topic), number).is_saved = True
+        intake = self._intake
+        for number, pushes, size, last in self._store.read_thd(COUNT_PUSHES):
+            level = self._by_number[number // LEVELS].levels[number % LEVELS]
+            level.spilled = pushes
+            level.cursor = (number << SEQ_BITS) - 1
+            intake.depth += pushes
+            intake.size += size
+            intake.seq = max(intake.seq, last & SEQ_MASK)
+        self._window.acknowledged = intake.seq
+        return self
+
+    def start(self) -> None:
+        """Begin to fetch what waits on disk; lanes wake as it comes."""
+        for lane in self._lanes.values():
+            self._window.fill(lane)
+
+    def stop(self) -> None:
+        """Hand the last outcomes to the store, and ask the clock for nothing more. What is still
+        in flight is sent again after the next start. The store is closed after this."""
+        self.results.stop()
+        self._window.stop()
+        self._waiting.clear()
+        self._set_alarm()
+
+    @property
+    def depth(self) -> int:
+        """Pushes that wait or are in flight."""
+        return self._intake.depth
+
+    @property
+    def size(self) -> int:
+        """Bytes of their payloads."""
+        return self._intake.size
+
+    @property
+    def lanes(self) -> Mapping[LaneKey, Lane]:
+        """Every lane that has or had pushes."""
+        return self._lanes
+
+    def listen(self, listener: Listener) -> None:
+        """Call it with each lane that had nothing ready and now has, in a later turn."""
+        self._listeners.append(listener)
+
+    def submit(self, jobs: Sequence[Job], done: Received) -> None:
+        """Take in `jobs`, to which `objection_to` has no objection; all share one commit.
+
+        `done` is told a receipt for each, in their order, when they are on disk or it is known why
+        not. It may be called at once where nothing needs the disk.
+        """
+        self._intake.submit(jobs, done)
+
+    def settle(self, job: Job, outcome: Outcome, done: Callable[[], object] = _nobody) -> None:
+        """Tell what came of a job that a lane gave. `done` is called when that is on disk; for an
+        attempt that is to be repeated, of which only memory knows, at once.
+
+        A retry that would come after the job's deadline is Expired. Raises ValueError if the job is
+        not in flight.
+        """
+        entry = self._window.entries.get(job.id)
+        if entry is None or entry.stage is not Stage.SENDING:
+            raise ValueError(f"{job.id} is not in flight")
+        if isinstance(outcome, Failed) and outcome.retry_at is not None:
+            if outcome.retry_at < job.deadline:
+                self._wait(entry, outcome.retry_at)
+                done()
+                return
+            outcome = Expired()
+        self._leave(entry, outcome, done)
+
+    async def find(self, id: str) -> Status | None:
+        """What is known of a push; None: nothing, or no more. Raises StoreError."""
+        status = self._remembered(id)
+        if status is not None:
+            return status
+        # In this order: settled in between, it is found by the second.
+        waiting = await self._store.read(FIND_PUSH, id=id)
+        if waiting:
+            submitted_at = waiting[0][8]
+            known = self._remembered(id)
+            return known or Status(id=id, state=State.QUEUED, submitted_at=submitted_at)
+        return await self.results.find(id)
+
+    async def cancel(self, id: str) -> Status | None:
+        """Take back a push that was not sent yet. Its status when that is on disk: SETTLED, maybe
+        with another outcome, or SENDING: too late. None: not known. Raises StoreError."""
+        entry = self._window.entries.get(id)
+        if entry is None:
+            await self._cancelling.acquire()
+            try:
+                return await self._cancel_on_disk(id)
+            finally:
+                self._cancelling.release()
+        if entry.stage is Stage.SENDING:
+            return self._remembered(id)
+        settled = self.watch(id)
+        if entry.stage is not Stage.LEAVING:
+            self._leave(entry, Cancelled())
+        return await settled
+
+    def watch(self, id: str) -> Deferred[Status]:
+        """Fires when a push that is queued now has its outcome on disk. May be cancelled."""
+        watchers = self._watchers.setdefault(id, [])
+
+        def forget(watcher: Deferred[Status]) -> None:
+            watchers.remove(watcher)
+            if not watchers:
+                self._watchers.pop(id, None)
+
+        watcher: Deferred[Status] = Deferred(forget)
+        watchers.append(watcher)
+        return watcher
+
+    def sweep(self) -> None:
+        """Let go of what expired in lanes from which nobody takes. Now and then."""
+        now = self._unix()
+        for lane in self._lanes.values():
+            for entry in lane.entries():
+                if entry.job.deadline <= now:
+                    self.expire(entry)
+
+    # What lanes ask for.
+
+    def may_leave(self) -> bool:
+        """Whether the outcomes of what leaves can be kept."""
+        if self.results.failing:
+            self._is_held_up = True
+        return not self.results.failing
+
+    def now(self) -> float:
+        """Seconds since 1970, UTC."""
+        return self._unix()
+
+    def expire(self, entry: Entry) -> None:
+        """Its deadline passed."""
+        self._leave(entry, Expired())
+
+    def taken(self, lane: Lane) -> None:
+        """There is room in memory."""
+        self._window.fill(lane)
+
+    def woke(self, lane: Lane) -> None:
+        """Something became ready; it is told in a later turn, so that nobody is called from within
+        a call of his."""
+        if not self._awake:
+            self._clock.callLater(0, self._tell_awake)
+        self._awake[lane.key] = lane
+
+    # Its own.
+
+    def _tell_awake(self) -> None:
+        awake, self._awake = self._awake, {}
+        for lane in awake.values():
+            if lane.ready:
+                for listener in self._listeners:
+                    listener(lane)
+
+    def _resume(self) -> None:
+        if self._is_held_up and not self.results.failing:
+            self._is_held_up = False
+            for lane in self._lanes.values():
+                if lane.ready:
+                    self.woke(lane)
+
+    def _lane_for(self, key: LaneKey) -> Lane | None:
+        lane = self._lanes.get(key)
+        if lane is None and len(self._lanes) < MAX_LANES:
+            # A number is never given twice: one that is not on disk yet may get there later.
+            lane = self._add_lane(key, 1 + max(self._by_number, default=0))
+        return lane
+
+    def _add_lane(self, key: LaneKey, number: int) -> Lane:
+        lane = self._lanes[key] = self._by_number[number] = Lane(key, number, self)
+        return lane
+
+    def _lane_of(self, entry: Entry) -> Lane:
+        return self._by_number[entry.level.number // LEVELS]
+
+    def _loaded(self, lane: Lane, entry: Entry) -> None:
+        pointless = lane.enter(entry)
+        if pointless is not None:
+            self._collapse(*pointless)
+
+    def _collapse(self, older: Entry, newer: Entry) -> None:
+        self._leave(older, Collapsed(into=newer.id))
+
+    def _leave(self, entry: Entry, outcome: Outcome, done: Callable[[], object] = _nobody) -> None:
+        lane = self._lane_of(entry)
+        lane.leave(entry)
+        self._keep(entry, outcome, done)
+        if entry.level.spilled:
+            self._window.fill(lane)
+
+    def _keep(self, entry: Entry, outcome: Outcome, done: Callable[[], object] = _nobody) -> None:
+        def stored() -> None:
+            self._window.forget(entry)
+            self._intake.count_out(entry)
+            if self._watchers:
+                self._tell_watchers(entry, outcome, settled_at)
+            done()
+
+        settled_at = self.results.add(entry.job, entry.place, outcome, stored)
+
+    def _tell_watchers(self, entry: Entry, outcome: Outcome, settled_at: int) -> None:
+        status = Status(
+            id=entry.id,
+            state=State.SETTLED,
+            submitted_at=entry.job.submitted_at,
+            outcome=outcome,
+            settled_at=settled_at,
+        )
+        for watcher in self._watchers.pop(entry.id, ()):
+            watcher.callback(status)
+
+    def _wait(self, entry: Entry, retry_at: float) -> None:
+        self._retries.inc()
+        pointless = self._lane_of(entry).wait(entry)
+        if pointless is not None:
+            self._collapse(*pointless)
+            return
+        # By the monotonic clock from here on: a wall clock that jumps delays nobody.
+        delay = min(max(0.0, retry_at - self._unix()), LONGEST_WAIT)
+        heappush(self._waiting, (self._clock.seconds() + delay, next(self._waited), entry))
+        self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        """Ask to be woken for the first of those that wait."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        if self._waiting:
+            delay = max(0.0, self._waiting[0][0] - self._clock.seconds())
+            self._alarm = self._clock.callLater(delay, self._wake_waiting)
+
+    def _wake_waiting(self) -> None:
+        self._alarm = None
+        now = self._clock.seconds()
+        while self._waiting and self._waiting[0][0] <= now:
+            entry = heappop(self._waiting)[2]
+            self._lane_of(entry).again(entry)
+        self._set_alarm()
+
+    def _remembered(self, id: str) -> Status | None:
+        entry = self._window.entries.get(id)
+        if entry is None:
+            return None
+        return Status(id=id, state=state_of(entry), submitted_at=entry.job.submitted_at)
+
+    async def _cancel_on_disk(self, id: str) -> Status | None:
+        """One at a time: what a second one reads must not be older than what the first did."""
+        rows = await self._store.read(FIND_PUSH, id=id)
+        if not rows:
+            return await self.results.find(id)
+        place = rows[0][0]
+        lane = self._by_number[(place >> SEQ_BITS) // LEVELS]
+        level = lane.levels[(place >> SEQ_BITS) % LEVELS]
+        entry = Entry(job_of(rows[0], lane.key), level, place)
+        if not self._window.seize(entry):  # it came into memory meanwhile, and maybe left
+            return await (self.cancel(id) if id in self._window.entries else self.find(id))
+        entry.stage = Stage.LEAVING
+        settled = self.watch(id)
+        self._keep(entry, Cancelled())
+        return await settled
