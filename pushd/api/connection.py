@@ -1,0 +1,180 @@
+"""One TLS connection: what it agreed to speak, and Twisted's side of it."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable
+from typing import Any, cast
+
+from cryptography import x509
+from twisted.internet.interfaces import IAddress, IPushProducer, IReactorTime
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.ssl import CertificateOptions
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from pushd.api.exchange import Client, Link, Session
+
+MakeSession = Callable[[bytes, Link, Client], Session]
+"""The ALPN protocol (`h2` or `http/1.1`), the link, the client."""
+
+
+class TlsTransport(typing.Protocol):
+    """What is used of Twisted's `BufferingTLSTransport`."""
+
+    negotiatedProtocol: bytes | None
+
+    def write(self, data: bytes) -> None: ...
+
+    def loseConnection(self) -> None: ...
+
+    def abortConnection(self) -> None: ...
+
+    def pauseProducing(self) -> None: ...
+
+    def resumeProducing(self) -> None: ...
+
+    def registerProducer(self, producer: IPushProducer, streaming: bool) -> None: ...
+
+    def unregisterProducer(self) -> None: ...
+
+    def setTcpNoDelay(self, enabled: bool) -> None: ...
+
+    def getPeerCertificate(self) -> Any: ...
+
+
+@implementer(IPushProducer)
+class ApiConnection(Protocol):
+    """A `Link`, and what tells the session of it."""
+
+    transport: TlsTransport  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        make_session: MakeSession,
+        monotonic: Callable[[], float],
+        handshake_timeout: float,
+        on_closed: Callable[[ApiConnection], object],
+    ) -> None:
+        """`handshake_timeout`: seconds until the first byte of HTTP."""
+        self.address = address
+        self._make_session = make_session
+        self._begin_by = monotonic() + handshake_timeout
+        self._on_closed = on_closed
+        self._session: Session | None = None
+        self._reading = True
+        self._finished = False
+        self.writable = True
+
+    # What Twisted calls.
+
+    def connectionMade(self) -> None:
+        self.transport.setTcpNoDelay(True)
+        self.transport.registerProducer(self, True)
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._session is None:
+            client = Client(address=self.address, certificate=self._certificate())
+            protocol = self.transport.negotiatedProtocol or b"http/1.1"
+            self._session = self._make_session(protocol, self, client)
+        self._session.received(data)
+
+    def pauseProducing(self) -> None:
+        self.writable = False
+
+    def resumeProducing(self) -> None:
+        self.writable = True
+        if self._session is not None:
+            self._session.resume()
+
+    def stopProducing(self) -> None:
+        """The connection is about to be lost."""
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.writable = False
+        if self._session is not None:
+            self._session.lost()
+        self._on_closed(self)
+
+    # What the session calls.
+
+    def write(self, data: bytes) -> None:
+        self.transport.write(data)
+
+    def read(self, wanted: bool) -> None:
+        if wanted is self._reading:
+            return
+        self._reading = wanted
+        if wanted:
+            self.transport.resumeProducing()
+        else:
+            self.transport.pauseProducing()
+
+    def finish(self) -> None:
+        if not self._finished:
+            self._finished = True
+            self.transport.unregisterProducer()
+            self.transport.loseConnection()
+
+    def abort(self) -> None:
+        self.transport.abortConnection()
+
+    # What the service calls.
+
+    def sweep(self, now: float) -> None:
+        """Look at what has taken too long."""
+        if self._session is not None:
+            self._session.sweep(now)
+        elif now >= self._begin_by:
+            self.abort()
+
+    def drain(self) -> None:
+        """Close as soon as that does no harm."""
+        if self._session is None:
+            self.abort()
+        else:
+            self._session.drain()
+
+    def _certificate(self) -> x509.Certificate | None:
+        shown = self.transport.getPeerCertificate()
+        return None if shown is None else cast(x509.Certificate, shown.to_cryptography())
+
+
+class _Connections(Factory):
+    noisy = False
+
+    def __init__(self, connected: Callable[[str], ApiConnection]) -> None:
+        self._connected = connected
+
+    def buildProtocol(self, addr: IAddress | None) -> Protocol:
+        return self._connected(cast(Any, addr).host)
+
+
+class ApiFactory(TLSMemoryBIOFactory):
+    """Puts TLS between clients and their connections."""
+
+    def __init__(
+        self,
+        credentials: CertificateOptions,
+        *,
+        admits: Callable[[str], bool],
+        connected: Callable[[str], ApiConnection],
+        clock: IReactorTime,
+    ) -> None:
+        """`admits` and `connected` are given the client's address. Who is not admitted is closed at
+        once, before TLS has cost anything."""
+        super().__init__(credentials, False, _Connections(connected), clock)
+        self._admits = admits
+
+    def logPrefix(self) -> str:
+        return "API"
+
+    def buildProtocol(  # type: ignore[override]
+        self, addr: IAddress | None
+    ) -> TLSMemoryBIOProtocol | None:
+        if not self._admits(cast(Any, addr).host):
+            return None
+        return super().buildProtocol(addr)
