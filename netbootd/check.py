@@ -36,6 +36,7 @@ from ops.finding import Finding, Severity
 from ops.owner import owners_of
 from ops.privilege import Identity, acting_as, resolve_identity
 from ops.start import StartError
+from ops.state import why_unwritable
 from protocols.dhcp.route import SERVER_PORT
 
 
@@ -206,10 +207,8 @@ def _state(settings: Config) -> Iterator[Finding]:
         return
     if identity is not None:
         yield Finding(Severity.OK, "user", f"becomes {identity.user} once the ports are bound")
-    there = next(path for path in (directory, *directory.parents) if os.path.exists(path))
-    as_we_are = os.access in os.supports_effective_ids
-    if os.path.isdir(there) and os.access(there, os.W_OK | os.X_OK, effective_ids=as_we_are):
+    objection = why_unwritable(directory)
+    if objection is None:
         yield Finding(Severity.OK, "state", str(directory))
     else:
-        text = f"{directory} cannot be written; set state.directory to a folder that can"
-        yield Finding(Severity.ERROR, "state", text)
+        yield Finding(Severity.ERROR, "state", objection)

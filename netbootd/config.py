@@ -7,7 +7,6 @@ HTTP on the private addresses of this computer, and on no other. The text below 
 
 from __future__ import annotations
 
-import os
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -17,8 +16,9 @@ from msgspec import Meta, Struct, field
 
 from netbootd.dhcp.settings import DhcpSettings
 from netbootd.pxe.settings import PxeSettings
-from ops import config
+from ops import config, state
 from ops.config import Invalid
+from ops.log import LogSettings
 from ops.setting import ByteSize, Duration, InterfacePattern, MacAddress, Port
 
 ShareName = Annotated[
@@ -241,15 +241,6 @@ class StateSettings(Struct, frozen=True, kw_only=True):
     $XDG_STATE_HOME/netbootd (~/.local/state/netbootd), %PROGRAMDATA%\\netbootd on Windows."""
 
 
-class LogSettings(Struct, frozen=True, kw_only=True):
-    """What the log looks like."""
-
-    format: Literal["human", "json"] = "human"
-    """One line per event for people, or one JSON object per line for machines."""
-    level: Literal["debug", "info", "warn", "error"] = "info"
-    """The least important events to log."""
-
-
 class Config(Struct, frozen=True, kw_only=True):
     """netbootd's settings."""
 
@@ -308,13 +299,4 @@ def load(file: Path | None) -> Config:
 
 def state_directory(settings: StateSettings) -> Path:
     """Where the database is: as configured, or where this system keeps the state of a daemon."""
-    if settings.directory is not None:
-        return settings.directory
-    if os.name == "nt":
-        return Path(os.environ.get("PROGRAMDATA", r"C:\ProgramData")) / "netbootd"
-    if os.geteuid() == 0:
-        return Path("/var/lib/netbootd")
-    home = os.environ.get("XDG_STATE_HOME", "")
-    # XDG Base Directory: a relative value is to be ignored.
-    base = Path(home) if home.startswith("/") else Path.home() / ".local" / "state"
-    return base / "netbootd"
+    return state.state_directory(settings.directory, "netbootd")

@@ -1,19 +1,14 @@
-"""How many files and sockets this process may have open at once.
-
-Systems start a daemon with room for 1,024, less than a school that boots at one bell needs; the
-system's own limit, to which any process may raise its own, is far higher.
-"""
+"""How many files and sockets netbootd needs to have open at once."""
 
 from __future__ import annotations
 
 from netbootd.config import Config
+from ops.descriptor import SPARE
 
 PER_TRANSFER = 3
 """TFTP: the socket for the peer, the one for strays, the file."""
 PER_CONNECTION = 2
 """HTTP: the socket, the file."""
-SPARE = 256
-"""Listening sockets, database, log, threads, reading the catalog."""
 
 
 def descriptors_for(config: Config) -> int:
@@ -22,17 +17,3 @@ def descriptors_for(config: Config) -> int:
     web = config.http.enabled or config.https.enabled
     connections = config.http.max_connections if web else 0
     return PER_TRANSFER * transfers + PER_CONNECTION * connections + SPARE
-
-
-def allow_descriptors(wanted: int) -> int:
-    """Raise the limit to `wanted`, as far as the system lets us; what is allowed now."""
-    try:
-        import resource
-    except ImportError:  # Windows has no such limit
-        return wanted
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
-        return wanted
-    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-    return allowed

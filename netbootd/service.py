@@ -43,7 +43,7 @@ from netbootd.coexist.service import Neighbours
 from netbootd.config import Config, state_directory
 from netbootd.datagram import Arrival
 from netbootd.datagram_service import DatagramService
-from netbootd.descriptors import allow_descriptors, descriptors_for
+from netbootd.descriptors import descriptors_for
 from netbootd.interface import Interface, served
 from netbootd.interface_watch import InterfaceWatch
 from netbootd.link import Link
@@ -57,6 +57,7 @@ from netbootd.web import web_services
 from netbootd.world import World
 from ops.counter import Counters
 from ops.database import Database, StoreError
+from ops.descriptor import allow_descriptors
 from ops.privilege import Identity, become, hand_over, resolve_identity
 from ops.start import StartError
 from ops.store import Store

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, Literal, TextIO
 
+from msgspec import Struct
 from twisted.logger import (
     FileLogObserver,
     FilteringLogObserver,
@@ -38,6 +39,15 @@ MAX_MESSAGE = 4096
 
 _LEGACY = frozenset({"time", "system", "format", "isError", "failure", "why"})
 """What Twisted's older API puts into events; the message has all of it."""
+
+
+class LogSettings(Struct, frozen=True, kw_only=True):
+    """What the log looks like."""
+
+    format: Format = "human"
+    """One line per event for people, or one JSON object per line for machines."""
+    level: Literal["debug", "info", "warn", "error"] = "info"
+    """The least important events to log."""
 
 
 def human_line(event: LogEvent) -> str:

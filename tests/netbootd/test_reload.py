@@ -11,7 +11,8 @@ import pytest
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from netbootd.config import Config, load
-from netbootd.reload import HangUp, changes
+from netbootd.reload import reload_of
+from ops.reload import HangUp, changes
 from ops.start import StartError
 
 SETTINGS = """
@@ -47,9 +48,11 @@ class Daemon:
         self.applied: list[Config] = []
         self.soon: list[Callable[[], object]] = []
         self.refuses = False
-        self.hang_up = HangUp(
-            file, load(file), apply=self.apply, call_soon=lambda call: self.soon.append(call)
-        )
+        self.hang_up = self.hanging_up(file)
+
+    def hanging_up(self, file: Path) -> HangUp[Config]:
+        started = load(file)
+        return HangUp(reload_of(file, started, self.apply), started, call_soon=self.soon.append)
 
     def apply(self, config: Config) -> None:
         if self.refuses:
@@ -148,7 +151,7 @@ def test_a_server_that_was_off_at_the_start_needs_a_restart(
 
     file = tmp_path / "other.toml"
     file.write_text("")
-    daemon.hang_up = HangUp(file, load(file), apply=daemon.apply, call_soon=daemon.soon.append)
+    daemon.hang_up = daemon.hanging_up(file)
     file.write_text("[dhcp]\nenabled = true\n[[dhcp.subnet]]\nnetwork = '10.0.0.0/24'")
     daemon.hang_up.reload()
     assert lines[-1] == "warn: Restart netbootd for the change of dhcp.enabled"
