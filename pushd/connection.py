@@ -206,9 +206,9 @@ class Connection(Protocol):
         self._is_open = False
         self._is_closing = True
         self._stop_timer()
+        self._timer = self._clock.callLater(GOODBYE, self._abort, "it was not closed in time")
         self.transport.unregisterProducer()
         self.transport.loseConnection()
-        self._timer = self._clock.callLater(GOODBYE, self.transport.abortConnection)
 
     def _abort(self, why: str) -> None:
         if self._why is None:
@@ -246,7 +246,8 @@ class Connection(Protocol):
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
-            self._timer.cancel()
+            if self._timer.active():
+                self._timer.cancel()
             self._timer = None
 
 
