@@ -93,7 +93,7 @@ class Authority:
 
     def provider(
         self,
-        uid: str,
+        uid: str | None,
         *,
         topics: Sequence[str] = (),
         environments: Sequence[Environment] = tuple(Environment),
@@ -101,16 +101,14 @@ class Authority:
     ) -> KeyPair:
         """A push certificate: `uid` is its topic, unless `topics` are named.
 
-        MDM's has a UID of `com.apple.mgmt.External.<uuid>` and nothing else. `lifetime` below an
-        hour makes one that has expired.
+        MDM's has a UID of `com.apple.mgmt.External.<uuid>` and nothing else. Without either it is
+        good for nothing. `lifetime` below an hour makes one that has expired.
         """
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name(
-            [
-                x509.NameAttribute(NameOID.USER_ID, uid),
-                x509.NameAttribute(NameOID.COMMON_NAME, f"Apple Push Services: {uid}"[:64]),
-            ]
-        )
+        names = [x509.NameAttribute(NameOID.COMMON_NAME, f"Apple Push Services: {uid}"[:64])]
+        if uid is not None:
+            names.append(x509.NameAttribute(NameOID.USER_ID, uid))
+        subject = x509.Name(names)
         builder = self._begin(subject, key.public_key(), lifetime)
         for environment in environments:
             builder = builder.add_extension(

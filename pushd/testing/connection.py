@@ -82,9 +82,24 @@ class TlsTransport(typing.Protocol):
 
     def registerProducer(self, producer: IPushProducer, streaming: bool) -> None: ...
 
+    def unregisterProducer(self) -> None: ...
+
     def getPeerCertificate(self) -> X509 | None: ...
 
     def setTcpNoDelay(self, enabled: bool) -> None: ...
+
+
+class Watcher(typing.Protocol):
+    """Who is told what happens to a connection."""
+
+    def begun(self, connection: ApnsConnection) -> None:
+        """HTTP/2 was agreed on."""
+
+    def received(self, connection: ApnsConnection) -> None:
+        """Something was received, and dealt with."""
+
+    def over(self, connection: ApnsConnection) -> None:
+        """It has ended, begun or not."""
 
 
 class _Engine(H2Connection):
@@ -126,9 +141,8 @@ class ApnsConnection(Protocol):
         clock: IReactorTime,
         unix: Callable[[], float],
         random: Random,
-        changed: Callable[[ApnsConnection], object],
+        watcher: Watcher,
     ) -> None:
-        """`changed` is called when something was received, and when the connection is over."""
         self.number = number
         self.conduct = conduct
         """May be changed; SETTINGS are not said again by that."""
@@ -136,12 +150,11 @@ class ApnsConnection(Protocol):
         """What the client did that is not HTTP/2."""
         self.is_open = False
         """HTTP/2 was agreed on, and it is not over."""
-        self.is_over = False
         self._service = service
         self._clock = clock
         self._unix = unix
         self._random = random
-        self._changed = changed
+        self._watcher = watcher
         self._h2 = _Engine(H2Configuration(client_side=False, header_encoding=None))
         self._caller: Caller | None = None
         self._streams: dict[int, _Stream] = {}
@@ -150,6 +163,8 @@ class ApnsConnection(Protocol):
         self._closes = False
         self._limits: deque[int] = deque()
         """Of streams: the one in force, and those that the client has not acknowledged."""
+        self._is_narrow = False
+        """The next acceptance brings the limit up to the conduct's."""
         self._rejections = 0
         self._due: list[tuple[float, int, int, Answer]] = []
         self._sequence = 0
@@ -189,7 +204,8 @@ class ApnsConnection(Protocol):
         self._caller = self._service.caller(scope)
         self.is_open = True
         conduct = self.conduct
-        streams = conduct.streams if scope is not None else conduct.first_streams
+        self._is_narrow = scope is None
+        streams = conduct.first_streams if self._is_narrow else conduct.streams
         self._limits.append(streams)
         settings = settings_of(conduct, streams)
         self._h2.initiate_connection()
@@ -198,7 +214,7 @@ class ApnsConnection(Protocol):
         if conduct.settings:
             self._write(settings_frame(settings))
         self._watch_idleness()
-        self._changed(self)
+        self._watcher.begun(self)
 
     def dataReceived(self, data: bytes) -> None:
         if not self.is_open:
@@ -218,7 +234,7 @@ class ApnsConnection(Protocol):
         if self._arriving is not None and self._arriving.is_shut:
             self.cut(abort=self._arriving.abort)
         self._close_if_done()
-        self._changed(self)
+        self._watcher.received(self)
 
     def pauseProducing(self) -> None:
         """The client reads nothing: it may not go on asking."""
@@ -231,12 +247,12 @@ class ApnsConnection(Protocol):
         """The connection is about to be lost."""
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.is_open, self.is_over = False, True
+        self.is_open = False
         for timer in (self._timer, self._idle_timer):
             if timer is not None and timer.active():
                 timer.cancel()
         self._streams.clear()
-        self._changed(self)
+        self._watcher.over(self)
 
     # What a test may call.
 
@@ -398,12 +414,14 @@ class ApnsConnection(Protocol):
         """Let more or fewer streams in, now that the client is known better."""
         conduct = self.conduct
         if status == 200:
-            if self._limits[-1] < conduct.streams:
+            if self._is_narrow:
+                self._is_narrow = False
                 self.limit_streams(conduct.streams)
             return
         if status == 410:  # "is not considered an error condition"
             return
         if conduct.lowers:
+            self._is_narrow = True
             self.limit_streams(1)
         self._rejections += 1
         if conduct.rejections is not None and self._rejections >= conduct.rejections:
@@ -431,6 +449,7 @@ class ApnsConnection(Protocol):
         if not self.is_open:
             return
         self.is_open = False
+        self.transport.unregisterProducer()  # or Twisted would wait for the client's end
         self.transport.loseConnection()
         self._timer = self._clock.callLater(LINGER, self.transport.abortConnection)
 

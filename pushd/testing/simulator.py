@@ -85,6 +85,8 @@ class Simulator:
         self._script: deque[Conduct] = deque()
         self._connections: dict[int, ApnsConnection] = {}
         self._begun = 0
+        self._agreed: set[int] = set()
+        """Connections that are open and have got as far as HTTP/2."""
         self._failed_handshakes = 0
         self._waiting: list[tuple[Callable[[], bool], Deferred[None]]] = []
         self._port: IListeningPort | None = None
@@ -117,14 +119,17 @@ class Simulator:
 
     async def start(self, port: int = 0, interface: str = "127.0.0.1") -> None:
         """Listen, on a free port by default. Raises CannotListenError."""
-        endpoint = TCP4ServerEndpoint(self._reactor, port, backlog=1024, interface=interface)
+        listen: Any = TCP4ServerEndpoint  # Twisted's endpoints have no annotations
+        endpoint = listen(self._reactor, port, backlog=1024, interface=interface)
         self._port = await endpoint.listen(_TlsFactory(self, self._options(), self._reactor))
 
     async def stop(self) -> None:
         """Close the port and all connections."""
         if self._port is not None:
             port, self._port = self._port, None
-            await port.stopListening()
+            stopped = port.stopListening()
+            if stopped is not None:
+                await stopped
         for connection in self.connections:
             connection.transport.abortConnection()
         await self.until(lambda: not self._connections)
@@ -164,6 +169,7 @@ class Simulator:
     def statistics(self) -> Statistics:
         """Sums since the start."""
         record, devices = self.record, self.service.devices
+        unagreed = len(self._connections) - len(self._agreed)
         return Statistics(
             received=record.received,
             accepted=record.accepted,
@@ -176,8 +182,8 @@ class Simulator:
             coalesced=devices.coalesced,
             expired=devices.expired,
             discarded=devices.discarded,
-            connections=self._begun - self._failed_handshakes,
-            open_connections=sum(c.is_open for c in self._connections.values()),
+            connections=self._begun - unagreed - self._failed_handshakes,
+            open_connections=len(self._agreed),
             failed_handshakes=self._failed_handshakes,
             rejected_by_reason=dict(record.by_reason),
         )
@@ -198,16 +204,33 @@ class Simulator:
             clock=self._reactor,
             unix=self._unix,
             random=self.service.random,
-            changed=self._changed,
+            watcher=self,
         )
         self._connections[self._begun] = connection
         return connection
 
-    def _changed(self, connection: ApnsConnection) -> None:
-        if connection.is_over:
-            del self._connections[connection.number]
-            if connection.violation is not None:
-                self.violations.append(connection.violation)
+    def begun(self, connection: ApnsConnection) -> None:
+        """HTTP/2 was agreed on."""
+        self._agreed.add(connection.number)
+        if self.on_connection is not None:
+            self.on_connection(connection)
+        self._look()
+
+    def received(self, connection: ApnsConnection) -> None:
+        """Something was received."""
+        self._look()
+
+    def over(self, connection: ApnsConnection) -> None:
+        """A connection has ended."""
+        del self._connections[connection.number]
+        if connection.violation is not None:
+            self.violations.append(connection.violation)
+        if connection.number in self._agreed:
+            self._agreed.remove(connection.number)
+            if self.on_connection is not None:
+                self.on_connection(connection)
+        else:
+            self._failed_handshakes += 1
         self._look()
 
     def _look(self) -> None:
@@ -239,7 +262,7 @@ class Simulator:
 class _Unserved(Protocol):
     """A connection that does not get as far as TLS."""
 
-    transport: ITCPTransport  # type: ignore[assignment]
+    transport: ITCPTransport
 
     def __init__(self, conduct: Conduct) -> None:
         self._conduct = conduct
@@ -275,7 +298,7 @@ class _TlsFactory(TLSMemoryBIOFactory):
         self._connections = _Connections(simulator)
         super().__init__(options, False, self._connections, clock)
 
-    def buildProtocol(self, addr: IAddress | None) -> Any:  # type: ignore[override]
+    def buildProtocol(self, addr: IAddress | None) -> Any:
         conduct = self._simulator.next_conduct()
         if conduct.tls != "accept":
             return _Unserved(conduct)
