@@ -57,8 +57,8 @@ class Batch:
 
         self._send: Any = ctypes.CDLL(None).sendmmsg
         self._send.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int)
-        self._name = ctypes.create_string_buffer(_ADDRESS.size)
-        self._control = ctypes.create_string_buffer(256)
+        self._name: Any = ctypes.create_string_buffer(_ADDRESS.size)
+        self._control: Any = ctypes.create_string_buffer(256)
         self._payloads = ctypes.create_string_buffer(MAX_BATCH * ROOM)
         self._view = memoryview(self._payloads).cast("B")
         self._headers: Any = (Header * MAX_BATCH)()

@@ -53,23 +53,12 @@ Write = tuple[Statement, Parameters | Unit]
 _NAMED = re.compile(r":([a-z_]+)")
 _STATEMENT = itemgetter(0)
 _PARAMETERS = itemgetter(1)
-_NAMED = re.compile(r":([a-z_]+)")
 
 
 @lru_cache  # statements are constants of modules
 def _by_position(statement: Statement) -> tuple[str, Callable[[Parameters], tuple[Any, ...]]]:
     """`statement` with its parameters by position, and what puts them in order: to look up nine
     names takes `sqlite3` 1.6 us, a seventh of what it takes to write a lease."""
-    names = _NAMED.findall(statement)
-    if len(names) < 2:  # of one name, `itemgetter` makes no tuple
-        return _NAMED.sub("?", statement), lambda given: tuple(given[name] for name in names)
-    return _NAMED.sub("?", statement), itemgetter(*names)
-
-
-@lru_cache  # statements are constants of modules
-def _by_position(statement: Statement) -> tuple[str, Callable[[Parameters], tuple[Any, ...]]]:
-    """`statement` with its parameters by position, and what puts them in order: `sqlite3` looks up
-    nine names in 1.6 us, a seventh of what it takes to write a lease."""
     names = _NAMED.findall(statement)
     if len(names) < 2:  # of one name, `itemgetter` makes no tuple
         return _NAMED.sub("?", statement), lambda given: tuple(given[name] for name in names)

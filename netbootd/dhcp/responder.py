@@ -41,7 +41,6 @@ from protocols.dhcp.server.outcome import (
     Decline,
     Inform,
     Offer,
-    Outcome,
     ReadyReply,
     Reason,
     Refuse,
@@ -274,8 +273,8 @@ class DhcpResponder:
         ):
             return  # it was given back, or found in use, while the disk was busy
         if self._send(question, reply, self._acknowledged):
-            via = partial(_via, question.data, question.arrival)
-            self._teller.acknowledged(lease, via, question.now)
+            where = partial(_via, question.data, question.arrival)
+            self._teller.acknowledged(lease, where, question.now)
 
     # What must not be in use.
 
