@@ -7,22 +7,27 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import msgspec
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from pushd.api.identity import Identity
-from pushd.api.intake import Intake, Refusal
+from pushd.api.intake import CredentialChoice, Intake, Refusal
 from pushd.api.limit import ITEM_COST, Limits, Ration
-from pushd.api.outcomes import Outcomes, Watch
-from pushd.api.queue import CredentialChoice, Pushes, PushStatus
+from pushd.api.outcomes import News, Watch
 from pushd.job import Job
 from pushd.outcome import Outcome
-from pushd.receipt import Duplicate, Full, Queued, Receipt, State, Unstored
+from pushd.queue import Queue
+from pushd.receipt import Duplicate, Full, Queued, Receipt, State, Status, Unstored
 
 Answer: TypeAlias = Refusal | Receipt
 """What became of one push of a request, in the end."""
 
+CHUNK = 5_000
+"""Pushes that are queued at once: 60 ms of the disk, so that others are not kept waiting."""
+AT_ONCE = 2
+"""Chunks on their way, so that the disk always has one to write."""
 RETRY_UNSTORED = 5.0
 """Seconds after which a client may try again what the disk would not have."""
 
@@ -31,8 +36,8 @@ RETRY_UNSTORED = 5.0
 class Desk:
     """The parts of the API that requests share."""
 
-    queue: Pushes
-    outcomes: Outcomes
+    queue: Queue
+    news: News
     credentials: CredentialChoice
     limits: Limits
     ration: Ration
@@ -58,7 +63,7 @@ class Busy(Exception):
 
 
 class Submission:
-    """The pushes of one request: gathered, queued by one commit, waited for if that is wanted."""
+    """The pushes of one request: gathered, queued, waited for if that is wanted."""
 
     def __init__(self, desk: Desk, intake: Intake, *, wait: float) -> None:
         """`wait` is how many seconds to wait for outcomes."""
@@ -67,6 +72,8 @@ class Submission:
         self._wait = wait
         self._jobs: list[Job] = []
         self._places: list[int] = []
+        self._submitted = 0
+        self._received = 0
         self._cost = 0
         self._watch: Watch | None = None
         self._done: Callable[[], object] | None = None
@@ -107,20 +114,34 @@ class Submission:
             self._finish()
             return
         if self._wait:
-            self._watch = self._desk.outcomes.watch([job.id for job in self._jobs], self._finish)
-        self._desk.queue.submit(self._jobs, self._receipts)
+            ids = [job.id for job in self._jobs]
+            self._watch = Watch(self._desk.queue, self._desk.clock, ids, self._finish)
+        for _ in range(AT_ONCE):
+            self._submit_chunk()
+
+    def _submit_chunk(self) -> None:
+        start = self._submitted
+        jobs = self._jobs[start : start + CHUNK]
+        if jobs:
+            self._submitted += len(jobs)
+            self._desk.queue.submit(jobs, lambda receipts: self._receipts(start, receipts))
 
     def give_up(self) -> None:
         """Nobody wants to know. What has been submitted stays so."""
         self._done = None
-        self._jobs.clear()
+        if not self._submitted:
+            self._jobs.clear()
         self._release()
         if self._watch is not None:
             self._watch.cancel()
 
-    def _receipts(self, receipts: Sequence[Receipt]) -> None:
-        for place, receipt in zip(self._places, receipts, strict=True):
-            self.answers[place] = receipt
+    def _receipts(self, start: int, receipts: Sequence[Receipt]) -> None:
+        for n, receipt in enumerate(receipts, start):
+            self.answers[self._places[n]] = receipt
+        self._received += len(receipts)
+        if self._received < len(self._jobs):
+            self._submit_chunk()
+            return
         jobs, self._jobs = self._jobs, []
         self._release()
         watch = self._watch
@@ -129,27 +150,29 @@ class Submission:
         if watch is None:
             self._finish()
             return
-        for job, receipt in zip(jobs, receipts, strict=True):
-            if isinstance(receipt, (Full, Unstored)):
-                watch.forget([job.id])
-            elif isinstance(receipt, Duplicate) and receipt.state is State.SETTLED:
-                self._look_up(receipt.id, watch)
+        for job, place in zip(jobs, self._places, strict=True):
+            answer = self.answers[place]
+            if isinstance(answer, (Full, Unstored)):
+                watch.forget(job.id)
+            elif isinstance(answer, Duplicate) and answer.state is State.SETTLED:
+                self._look_up(job.id, watch)
         watch.begin(self._wait)
 
     def _look_up(self, id: str, watch: Watch) -> None:
         """It was settled before we asked."""
 
-        def found(status: PushStatus | None) -> None:
+        def found(status: Status | None) -> None:
             if status is None or status.outcome is None:
-                watch.forget([id])
+                watch.forget(id)
             else:
-                watch.settled(id, status.outcome)
+                watch.found(id, status.outcome)
 
         def failed(failure: Failure) -> None:
             _log.failure("api: a push could not be looked up", failure)
-            watch.forget([id])
+            watch.forget(id)
 
-        self._desk.queue.find(id).addCallbacks(found, failed)
+        finding = Deferred.fromCoroutine(self._desk.queue.find(id))
+        finding.addCallbacks(found, failed)
 
     def _finish(self) -> None:
         self._release()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Generic, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
@@ -12,7 +12,6 @@ from twisted.python.failure import Failure
 
 from pushd.api.desk import Desk
 from pushd.api.exchange import JSON, Exchange, Response
-from pushd.api.identity import Identity
 from pushd.api.problem import problem
 
 
@@ -21,12 +20,10 @@ class Line(Protocol):
 
     @property
     def seq(self) -> int: ...
-    @property
-    def topic(self) -> str: ...
 
 
 L = TypeVar("L", bound=Line)
-Read = Callable[[int, int], "Deferred[Sequence[L]]"]
+Read = Callable[[int, int], Coroutine[Any, Any, Sequence[L]]]
 Render = Callable[[Sequence[L], int, bool], bytes]
 """Lines, the number to go on from, whether there is more."""
 
@@ -38,9 +35,9 @@ class Feed(Generic[L]):
         self,
         exchange: Exchange,
         desk: Desk,
-        identity: Identity,
         *,
         read: Read[L],
+        shows: Callable[[L], bool],
         render: Render[L],
         after: int,
         limit: int,
@@ -48,7 +45,7 @@ class Feed(Generic[L]):
     ) -> None:
         self._exchange = exchange
         self._desk = desk
-        self._identity = identity
+        self._shows = shows
         self._read = read
         self._render = render
         self._after = after
@@ -67,8 +64,8 @@ class Feed(Generic[L]):
         if self._lost:
             return
         self._reading, self._noticed = True, False
-        self._undo = self._desk.outcomes.news(self._on_news)
-        reading = self._read(self._after, self._limit + 1)
+        self._undo = self._desk.news.tell(self._on_news)
+        reading = Deferred.fromCoroutine(self._read(self._after, self._limit + 1))
         reading.addCallback(self._have).addErrback(self._failed)
 
     def received(self, data: bytes) -> None:
@@ -105,7 +102,7 @@ class Feed(Generic[L]):
         more = len(lines) > len(page)
         if page:
             self._after = page[-1].seq
-        shown = [line for line in page if self._identity.knows(line.topic)]
+        shown = [line for line in page if self._shows(line)]
         left = self._until - self._desk.clock.seconds()
         if shown or more or left <= 0:
             self._rest()

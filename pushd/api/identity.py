@@ -45,6 +45,11 @@ class Identity:
         return self.credentials is None or credential in self.credentials
 
     @property
+    def knows_all(self) -> bool:
+        """Whether every topic is one of its own."""
+        return "*" in self.topics
+
+    @property
     def only_topic(self) -> str | None:
         """The topic it means where it names none; None if there are several."""
         topics = self.topics

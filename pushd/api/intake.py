@@ -8,9 +8,9 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -28,7 +28,6 @@ from protocols.apns.reason import Reason
 from pushd.api.identity import Identity
 from pushd.api.item import Push, Wake
 from pushd.api.limit import MAX_ITEM
-from pushd.api.queue import CredentialChoice
 from pushd.job import Job, deadline_of, ordered_id
 
 MDM_LIFETIME: Final = 7 * 24 * 3600
@@ -50,6 +49,13 @@ class Refusal:
     detail: str
     path: str | None = None
     """Below the push, as JSONPath without the `$`: `.mdm.token`."""
+
+
+class CredentialChoice(Protocol):
+    """Which credentials there are."""
+
+    def names_for(self, topic: str) -> Sequence[str]:
+        """Those that may send to `topic`, in the order of the configuration."""
 
 
 class Intake:

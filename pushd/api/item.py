@@ -111,27 +111,14 @@ class BatchResult(Struct, frozen=True, kw_only=True):
     results: tuple[Result, ...]
 
 
-class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Something that happened to a push."""
-
-    what: Literal["submitted", "failed", "settled"]
-    at: Milliseconds | None = None
-    detail: str | None = None
-    retry_at: Milliseconds | None = None
-
-
 class PushState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One push, as far as it got."""
 
     id: Id
     state: State
     submitted_at: Milliseconds
-    credential: str | None = None
-    topic: str | None = None
-    tries: Annotated[int, Meta(ge=0, description="Attempts that failed.")] = 0
     settled_at: Milliseconds | None = None
     outcome: Outcome | None = None
-    history: tuple[Attempt, ...] = ()
 
 
 class FeedResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -140,9 +127,6 @@ class FeedResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
     seq: Annotated[int, Meta(ge=0, description="Grows; ask for what is after it.")]
     id: Id
     state: State
-    credential: str
-    topic: str
-    device: str
     submitted_at: Milliseconds
     settled_at: Milliseconds
     outcome: Outcome = Outcome()
@@ -162,8 +146,11 @@ class InvalidToken(Struct, frozen=True, kw_only=True, omit_defaults=True):
     seq: Annotated[int, Meta(ge=0)]
     device: str
     topic: str
-    reason: str
-    noticed_at: Milliseconds
+    submitted_at: Annotated[
+        int, Meta(ge=0, description="Of the push. Who registered later is not meant.")
+    ]
+    settled_at: Milliseconds
+    reason: str | None = None
     invalid_since: Milliseconds | None = None
 
 

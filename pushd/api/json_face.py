@@ -21,12 +21,11 @@ from pushd.api.feed import Feed
 from pushd.api.identity import Identity
 from pushd.api.item import Health, InvalidTokens, Results, encoded
 from pushd.api.problem import problem
-from pushd.api.queue import InvalidDevice, PushStatus, SettledPush
 from pushd.api.route import BadQuery, Found, arguments, find
 from pushd.api.said import line_of, status_of, token_of
 from pushd.api.submit import JsonSink, NdjsonSink
 from pushd.outcome import Cancelled
-from pushd.receipt import State
+from pushd.record import InvalidToken, Result
 
 NDJSON_TYPES: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
 CHALLENGE: Final = ("www-authenticate", 'Bearer realm="pushd"')
@@ -75,15 +74,19 @@ class JsonFace:
             case "submit":
                 return self._submit(exchange, identity, values["wait"])
             case "status":
-                return self._status(exchange, identity, found.id)
+                return self._status(exchange, found.id)
             case "cancel":
-                return self._cancel(exchange, identity, found.id)
+                return self._cancel(exchange, found.id)
             case "results":
-                return self._results(exchange, identity, values)
+                if not identity.knows_all:  # a result does not tell its topic
+                    detail = "the feed has the results of all topics; ask for pushes by id"
+                    exchange.respond(problem(403, "Forbidden", detail))
+                    return None
+                return self._results(exchange, values)
             case "invalid_tokens":
                 return self._invalid_tokens(exchange, identity, values)
             case "health":
-                waiting = self._desk.queue.waiting
+                waiting = self._desk.queue.depth
                 health = Health(status="ok", version=self._version, waiting=waiting)
                 exchange.respond(_said(encoded(health)))
             case "openapi":
@@ -121,42 +124,35 @@ class JsonFace:
             return None
         return sink
 
-    def _status(self, exchange: Exchange, identity: Identity, id: str) -> Sink:
-        sink = Answered(exchange)
-
-        def found(status: PushStatus | None) -> Response:
-            if status is None or not identity.knows(status.topic):
-                return _unknown()
-            return _said(encoded(status_of(status)))
-
-        return sink.by(self._desk.queue.find(id.lower()).addCallback(found))
-
-    def _cancel(self, exchange: Exchange, identity: Identity, id: str) -> Sink:
-        sink = Answered(exchange)
-
-        async def cancel() -> Response:
+    def _status(self, exchange: Exchange, id: str) -> Sink:
+        async def find() -> Response:
             status = await self._desk.queue.find(id.lower())
-            if status is None or not identity.knows(status.topic):
+            return _unknown() if status is None else _said(encoded(status_of(status)))
+
+        return Answered(exchange).by(Deferred.fromCoroutine(find()))
+
+    def _cancel(self, exchange: Exchange, id: str) -> Sink:
+        async def cancel() -> Response:
+            status = await self._desk.queue.cancel(id.lower())
+            if status is None:
                 return _unknown()
-            if status.state is State.QUEUED:
-                status = await self._desk.queue.cancel(id.lower()) or status
             if isinstance(status.outcome, Cancelled):
                 return _said(encoded(status_of(status)))
             state = status_of(status).state
             return problem(409, state.capitalize(), f"it cannot be taken back: it is {state}")
 
-        return sink.by(Deferred.fromCoroutine(cancel()))
+        return Answered(exchange).by(Deferred.fromCoroutine(cancel()))
 
-    def _results(self, exchange: Exchange, identity: Identity, values: dict[str, int]) -> Sink:
-        def render(lines: Sequence[SettledPush], next: int, more: bool) -> bytes:
+    def _results(self, exchange: Exchange, values: dict[str, int]) -> Sink:
+        def render(lines: Sequence[Result], next: int, more: bool) -> bytes:
             page = Results(results=tuple(map(line_of, lines)), next=next, more=more)
             return encoded(page)
 
         feed = Feed(
             exchange,
             self._desk,
-            identity,
-            read=self._desk.queue.results,
+            read=self._desk.queue.results.after,
+            shows=lambda line: True,
             render=render,
             **values,
         )
@@ -166,15 +162,15 @@ class JsonFace:
     def _invalid_tokens(
         self, exchange: Exchange, identity: Identity, values: dict[str, int]
     ) -> Sink:
-        def render(lines: Sequence[InvalidDevice], next: int, more: bool) -> bytes:
+        def render(lines: Sequence[InvalidToken], next: int, more: bool) -> bytes:
             page = InvalidTokens(tokens=tuple(map(token_of, lines)), next=next, more=more)
             return encoded(page)
 
         feed = Feed(
             exchange,
             self._desk,
-            identity,
-            read=self._desk.queue.invalid_tokens,
+            read=self._desk.queue.results.invalid_tokens,
+            shows=lambda line: identity.knows(line.topic),
             render=render,
             **values,
         )

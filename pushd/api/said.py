@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pushd.api.item import (
-    Attempt,
     FeedResult,
     InvalidToken,
     Outcome,
     PushState,
     State,
 )
-from pushd.api.queue import InvalidDevice, PushStatus, SettledPush
 from pushd.outcome import Accepted, Cancelled, Collapsed, Expired, Failed, Rejected
 from pushd.outcome import Outcome as QueueOutcome
 from pushd.receipt import State as QueueState
+from pushd.receipt import Status
+from pushd.record import InvalidToken as QueueInvalidToken
+from pushd.record import Result
 
 
 def state_of(outcome: QueueOutcome) -> State:
@@ -52,58 +55,45 @@ def outcome_of(outcome: QueueOutcome) -> Outcome:
             return Outcome()
 
 
-def status_of(status: PushStatus) -> PushState:
+def status_of(status: Status) -> PushState:
     """One push."""
     outcome = status.outcome
-    if outcome is not None:
-        state = state_of(outcome)
-    else:
-        state = "sending" if status.state is QueueState.SENDING else "queued"
     return PushState(
         id=status.id,
-        state=state,
+        state=_WAITING[status.state] if outcome is None else state_of(outcome),
         submitted_at=status.submitted_at,
-        credential=status.credential,
-        topic=status.topic,
-        tries=status.tries,
         settled_at=status.settled_at,
         outcome=None if outcome is None else outcome_of(outcome),
-        history=_history(status, state),
     )
 
 
-def _history(status: PushStatus, state: State) -> tuple[Attempt, ...]:
-    history = [Attempt(what="submitted", at=status.submitted_at)]
-    if status.why is not None:
-        retry_at = None if status.retry_at is None else int(status.retry_at * 1000)
-        history.append(Attempt(what="failed", detail=status.why, retry_at=retry_at))
-    if status.settled_at is not None:
-        history.append(Attempt(what="settled", at=status.settled_at, detail=state))
-    return tuple(history)
+_WAITING: Final[dict[QueueState, State]] = {
+    QueueState.QUEUED: "queued",
+    QueueState.SENDING: "sending",
+}
 
 
-def line_of(push: SettledPush) -> FeedResult:
+def line_of(result: Result) -> FeedResult:
     """A line of the feed of results."""
+    state = status_of(result.status)
     return FeedResult(
-        seq=push.seq,
-        id=push.id,
-        state=state_of(push.outcome),
-        credential=push.credential,
-        topic=push.topic,
-        device=push.device,
-        submitted_at=push.submitted_at,
-        settled_at=push.settled_at,
-        outcome=outcome_of(push.outcome),
+        seq=result.seq,
+        id=state.id,
+        state=state.state,
+        submitted_at=state.submitted_at,
+        settled_at=state.settled_at or 0,
+        outcome=state.outcome or Outcome(),
     )
 
 
-def token_of(invalid: InvalidDevice) -> InvalidToken:
+def token_of(invalid: QueueInvalidToken) -> InvalidToken:
     """A line of the feed of invalid tokens."""
     return InvalidToken(
         seq=invalid.seq,
-        device=invalid.device,
+        device=invalid.token,
         topic=invalid.topic,
         reason=invalid.reason,
-        noticed_at=invalid.noticed_at,
-        invalid_since=invalid.invalid_since,
+        submitted_at=invalid.sent_at,
+        settled_at=invalid.settled_at,
+        invalid_since=invalid.since,
     )

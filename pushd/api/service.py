@@ -27,14 +27,14 @@ from pushd.api.desk import Desk
 from pushd.api.exchange import Client, Link, Session
 from pushd.api.http1 import Http1Session
 from pushd.api.http2 import Http2Session
-from pushd.api.intake import MAX_AGE
+from pushd.api.intake import MAX_AGE, CredentialChoice
 from pushd.api.json_face import JsonFace
 from pushd.api.limit import Admission, Limits, Ration, Throttle
-from pushd.api.outcomes import Outcomes
+from pushd.api.outcomes import News
 from pushd.api.provider import ProviderFace
-from pushd.api.queue import CredentialChoice, Pushes
 from pushd.api.settings import ApiSettings
 from pushd.api.site import ApiCounters, Site
+from pushd.queue import Queue
 
 BACKLOG = 511
 SWEEP_INTERVAL = 0.5
@@ -56,7 +56,7 @@ class ApiService(Service):
         *,
         tls: CertificateOptions,
         clients: ClientsFile,
-        queue: Pushes,
+        queue: Queue,
         credentials: CredentialChoice,
         counters: Counters,
         version: str,
@@ -78,10 +78,10 @@ class ApiService(Service):
             total=settings.max_connections, per_client=settings.max_connections_per_client
         )
         self._counters = ApiCounters.declared_in(counters)
-        self._outcomes = Outcomes(queue, self._clock)
+        self._news = News(queue.results, self._clock)
         desk = Desk(
             queue=queue,
-            outcomes=self._outcomes,
+            news=self._news,
             credentials=credentials,
             limits=self._limits,
             ration=Ration(settings.max_memory),
@@ -156,7 +156,7 @@ class ApiService(Service):
         if self._sweeping is not None:
             self._sweeping.stop()
             self._sweeping = None
-        self._outcomes.stop()
+        self._news.stop()
 
     def _abort(self) -> None:
         for connection in tuple(self._connections):
