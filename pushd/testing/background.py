@@ -99,8 +99,9 @@ def simulator_in_background(**options: Any) -> Iterator[Background]:
 
 def _new_reactor() -> Any:
     """One that is not the process's."""
+    make: Any
     try:
-        from twisted.internet.epollreactor import EPollReactor as Reactor
+        from twisted.internet.epollreactor import EPollReactor as make
     except ImportError:
-        from twisted.internet.selectreactor import SelectReactor as Reactor  # type: ignore
-    return Reactor()
+        from twisted.internet.selectreactor import SelectReactor as make
+    return make()

@@ -33,10 +33,13 @@ PACKAGES = {
     "ethtool": "ethtool",
     "go": "golang-go",
     "grub-script-check": "grub-common",
+    "h2load": "nghttp2-client",
     "ip": "iproute2",
     "kea-dhcp4": "kea-dhcp4-server",
     "nbdkit": "nbdkit",
     "nft": "nftables",
+    "nghttp": "nghttp2-client",
+    "node": "nodejs",
     "nsenter": "util-linux",
     "openssl": "openssl",
     "perfdhcp": "kea-admin",
@@ -76,6 +79,9 @@ UNPACKED = os.environ.get("NETBOOTD_UNPACKED", "/var/tmp/netbootd-unpacked")
 """Folder of packages that are looked into and need no installation, such as a kernel;
 `.ci/unpack FOLDER` fills it."""
 
+NODE = os.environ.get("NETBOOTD_NODE", "/var/tmp/netbootd-node")
+"""Folder of packages for Node; `.ci/node FOLDER` fills it."""
+
 # Debian keeps servers and relays where an ordinary user's PATH does not look.
 SEARCH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"))
 
@@ -114,6 +120,14 @@ def unpacked(pattern: str, package: str) -> Path:
     if not found:
         missing(f"{UNPACKED} has no {pattern} (Debian's {package}): run .ci/unpack {UNPACKED}")
     return found[-1]
+
+
+def node_modules(package: str) -> Path:
+    """The folder of Node's packages, with `package` in it."""
+    found = Path(NODE, "node_modules")
+    if not (found / package).is_dir():
+        missing(f"{NODE} has no {package}: run .ci/node {NODE}")
+    return found
 
 
 def need_namespaces() -> None:
