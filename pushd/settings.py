@@ -26,6 +26,7 @@ CredentialName = Annotated[
     Meta(
         pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z",
         description="1 to 64 letters, digits, dots, dashes or underlines",
+        examples=["mdm"],
     ),
 ]
 TenCharacters = Annotated[
@@ -41,6 +42,10 @@ Topic = Annotated[
 Environment = Literal["production", "development"]
 
 
+INSTEAD = {"instead of": "certificate and key"}
+"""For the example configuration, in which all examples together must be possible."""
+
+
 class CredentialSettings(Struct, frozen=True, kw_only=True):
     """What proves to Apple who we are: one certificate, or one signing key. Its files are watched;
     a renewed one is used without a restart."""
@@ -49,7 +54,7 @@ class CredentialSettings(Struct, frozen=True, kw_only=True):
     """What pushes name it by."""
     environment: Environment = "production"
     """Which of Apple's it is for. MDM knows only production."""
-    p12: Annotated[Path | None, Meta(examples=["/etc/pushd/app.p12"])] = None
+    p12: Annotated[Path | None, Meta(examples=["/etc/pushd/app.p12"], extra=INSTEAD)] = None
     """A certificate with its key, as Keychain Access exports them."""
     certificate: Annotated[Path | None, Meta(examples=["/etc/pushd/mdm.pem"])] = None
     """PEM file with the certificate, followed by its intermediates; the key may be in it, too."""
@@ -57,11 +62,13 @@ class CredentialSettings(Struct, frozen=True, kw_only=True):
     """PEM file with the key of `certificate`. Default: it is in the same file."""
     password_file: Annotated[Path | None, Meta(examples=["/etc/pushd/app.password"])] = None
     """File whose first line is the password of `p12` or `key`."""
-    p8: Annotated[Path | None, Meta(examples=["/etc/pushd/AuthKey_ABC123DEFG.p8"])] = None
+    p8: Annotated[
+        Path | None, Meta(examples=["/etc/pushd/AuthKey_ABC123DEFG.p8"], extra=INSTEAD)
+    ] = None
     """A key that signs provider tokens, from Apple's developer site."""
-    team_id: Annotated[TenCharacters | None, Meta(examples=["DEF123GHIJ"])] = None
+    team_id: Annotated[TenCharacters | None, Meta(examples=["DEF123GHIJ"], extra=INSTEAD)] = None
     """The team of `p8`."""
-    key_id: Annotated[TenCharacters | None, Meta(examples=["ABC123DEFG"])] = None
+    key_id: Annotated[TenCharacters | None, Meta(examples=["ABC123DEFG"], extra=INSTEAD)] = None
     """The identifier of `p8`, which is in the file's name."""
     topics: tuple[Topic, ...] = ()
     """Topics to be used with it. Default: those in the certificate, any with a signing key."""
