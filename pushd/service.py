@@ -1,0 +1,263 @@
+"""The daemon's object graph, to be read from top to bottom like a parts list.
+
+    configuration ──▶ PushService
+        state         Store ── Queue             pushes that wait, and what became of the others
+        housekeeping  Housekeeping               what expired, what is old
+        credentials   Credentials ── Choice      who we are to Apple
+        dispatcher    Dispatcher ── Dialer       connections to Apple, one pool per topic
+        api           ApiService                 where programs hand in pushes
+
+The API's port is bound first; then root is given up, if the configuration names a user; then the
+database is opened and credentials are read, as that user. The end goes the other way: no push is
+taken in any more, then Apple's answers are awaited, then the last outcome is committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from twisted.application.service import MultiService, Service
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+
+from ops.config import ConfigError
+from ops.counter import Counters
+from ops.database import Database, StoreError
+from ops.descriptor import SPARE, allow_descriptors
+from ops.privilege import Identity, become, hand_over, resolve_identity
+from ops.start import StartError, bind_error
+from ops.store import Store
+from pushd import __version__
+from pushd.api.access import load_clients
+from pushd.api.service import ApiService
+from pushd.api.tls import load_tls
+from pushd.choice import Choice
+from pushd.config import DATABASE, Config, database, state_directory
+from pushd.credential import CredentialError
+from pushd.credentials import Credentials
+from pushd.dial import Dialer, read_trust_roots_thd
+from pushd.dispatcher import Dispatcher
+from pushd.housekeeping import Housekeeping
+from pushd.queue import Queue
+from pushd.statement import SCHEMA
+from pushd.world import World
+
+FOR_APPLE = 1000
+"""Connections to Apple that may be open at once: 250 topics with four each."""
+
+T = TypeVar("T")
+
+
+class PushService(MultiService):
+    """The whole daemon, to be started once. Its parts are attributes, for a console or a test to
+    look at."""
+
+    def __init__(self, config: Config, world: World) -> None:
+        """Builds everything; reads the API's certificate and clients, touches no port.
+
+        Raises StartError.
+        """
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._log = Logger("pushd.service")  # in the class, it would take that class's name
+        self._config = config
+        self._world = world
+        self._bound = False
+        self._identity = resolve_identity(config.user, config.group)
+        reactor = world.reactor
+
+        self.counters = Counters()
+        self.store = Store(
+            Database(database(config), SCHEMA),
+            reactor=reactor,
+            counters=self.counters,
+            prefix="pushd",
+        )
+        self.queue = Queue(
+            self.store,
+            settings=config.queue,
+            clock=reactor,
+            unix=world.unix,
+            counters=self.counters,
+        )
+        self.housekeeping = Housekeeping(
+            self.queue, retention=config.queue.retention, clock=reactor, unix=world.unix
+        )
+        self.credentials = Credentials(
+            config.credentials,
+            clock=reactor,
+            unix=world.unix,
+            in_thread=self._in_thread,
+            counters=self.counters,
+        )
+        self.dispatcher = Dispatcher(
+            self.queue,
+            self.credentials,
+            dialer=self._dialer(),
+            world=world,
+            settings=config.apple,
+            counters=self.counters,
+        )
+        self.api = None if config.api.certificate is None else self._api()
+
+    # What Twisted calls.
+
+    def bind(self) -> None:
+        """Bind the API's port, unless that is done. Raises StartError.
+
+        May be called early: once twistd is in the background, the terminal hears of no error.
+        """
+        if self._bound:
+            return
+        self._bound = True
+        self._allow_descriptors()
+        if self.api is None:
+            return
+        try:
+            self.api.privilegedStartService()
+        except OSError as error:
+            port = self._config.api.port
+            raise bind_error(
+                error, "the API", "TCP", port, daemon="pushd", settings="api.addresses"
+            ) from error
+
+    def privilegedStartService(self) -> None:
+        """Bind the port, then give up root. Raises StartError."""
+        self.bind()
+        if self._identity is not None:
+            self._drop(self._identity)
+            self._identity = None  # there is no way back, nor need there be
+
+    def startService(self) -> None:
+        """Open the database, read the credentials and begin. Raises StartError; then call
+        `stopService`."""
+        self.privilegedStartService()  # twist does not call it
+        try:
+            self.store.open_thd()
+            self.queue.load_thd()
+        except StoreError as error:
+            raise StartError(str(error)) from error
+        self.credentials.startService()
+        self.dispatcher.startService()
+        self.queue.start()
+        self.housekeeping.startService()
+        if self.api is not None:
+            self.api.startService()
+        super().startService()  # type: ignore[no-untyped-call]
+        # Not before the reactor hears signals: whoever waits for this line may send one.
+        self._world.reactor.callWhenRunning(self._tell_ready)
+
+    def stopService(self) -> Deferred[None]:
+        """Take in no more, await what is under way, commit what became of it. Whatever one part
+        fails with, the others are stopped."""
+        self._bound = False
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        parts: list[Service] = [self.dispatcher, self.housekeeping, self.credentials]
+        if self.api is not None:
+            parts.insert(0, self.api)
+        for part in parts:
+            if part.running or part is self.api:  # whose port may be bound before it runs
+                await self._ended(part.stopService)
+        await self._ended(super().stopService)
+        self.queue.stop()
+        await self._ended(self.store.close)
+        waiting = _counted(self.queue.depth, "push waits", "pushes wait")
+        self._log.info("pushd has stopped; {waiting}", waiting=waiting)
+
+    async def _ended(self, stop: Callable[[], object]) -> None:
+        try:
+            await maybeDeferred(stop)
+        except Exception:
+            self._log.failure("A part of pushd did not stop as it should")
+
+    def apply(self, config: Config) -> None:
+        """Read the clients and the credentials' files anew; pushes under way go on.
+
+        Raises ConfigError, and changes nothing, if the clients are wrong.
+        """
+        if self.api is not None:
+            self.api.replace_clients(load_clients(config.api.clients))
+        self.credentials.look(patient=False)
+
+    # The parts.
+
+    def _api(self) -> ApiService:
+        config, world = self._config, self._world
+        try:
+            tls, clients = load_tls(config.api), load_clients(config.api.clients)
+        except ConfigError as error:
+            raise StartError(str(error)) from error
+        return ApiService(
+            world.reactor,
+            config.api,
+            tls=tls,
+            clients=clients,
+            queue=self.queue,
+            credentials=Choice(self.credentials),
+            counters=self.counters,
+            version=__version__,
+            unix=world.unix,
+            monotonic=world.monotonic,
+            random_bits=world.random.getrandbits,
+            max_age=config.queue.max_age,
+        )
+
+    def _dialer(self) -> Dialer:
+        settings = self._config.apple
+        roots = None
+        if settings.trust_roots is not None:
+            try:
+                roots = read_trust_roots_thd(settings.trust_roots)
+            except CredentialError as error:
+                raise StartError(f"apple.trust_roots: {error}") from error
+        return Dialer(settings, world=self._world, in_thread=self._in_thread, trust_roots=roots)
+
+    def _in_thread(self, work: Callable[[], T]) -> Deferred[T]:
+        reactor = self._world.reactor
+        return deferToThreadPool(reactor, reactor.getThreadPool(), work)
+
+    # The start.
+
+    def _allow_descriptors(self) -> None:
+        wanted = self._config.api.max_connections + FOR_APPLE + SPARE
+        allowed = allow_descriptors(wanted)
+        if allowed < wanted:
+            self._log.warn(
+                "The system allows {allowed} open files, {wanted} may be needed: raise its limit"
+                " (systemd: LimitNOFILE), or lower api.max_connections",
+                allowed=allowed,
+                wanted=wanted,
+            )
+
+    def _drop(self, identity: Identity) -> None:
+        directory = state_directory(self._config.state)
+        try:
+            hand_over(directory, identity, DATABASE)
+        except OSError as error:
+            raise StartError(f"{directory} cannot be given to {identity.user}: {error}") from error
+        become(identity)
+        self._log.info("Runs as user {user} from now on", user=identity.user)
+
+    def _tell_ready(self) -> None:
+        if self.running:
+            self._log.info("{summary}", summary=self._summary())
+
+    def _summary(self) -> str:
+        """`pushd 0.1.0 is ready: API 8443 on 127.0.0.1; 2 credentials, 0 pushes wait`."""
+        served = "no API, for api.certificate is not set"
+        if self.api is not None:
+            port = self.api.bound[0][1]
+            served = f"API {port} on {', '.join(host for host, _ in self.api.bound)}"
+        credentials = _counted(len(self.credentials.names()), "credential", "credentials")
+        unusable = sum(self.credentials.get(name) is None for name in self.credentials.names())
+        if unusable:
+            credentials += f" ({unusable} unusable)"
+        waiting = _counted(self.queue.depth, "push waits", "pushes wait")
+        return f"pushd {__version__} is ready: {served}; {credentials}, {waiting}"
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"

@@ -1,0 +1,61 @@
+"""What twistd and twist know of pushd: its options, and how to make its service.
+
+    twistd -n pushd --config pushd.toml
+    twistd pushd --config pushd.toml --check
+
+The only module of pushd that takes the global reactor.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ops import daemon
+from ops.reload import HangUp, Reload
+from pushd import config
+from pushd.config import Config
+from pushd.service import PushService
+from pushd.world import World
+
+
+class Options(daemon.Options):
+    """Command line of `twistd pushd`."""
+
+    daemon = "pushd"
+    longdesc = (
+        "Takes Apple push notifications from programs, keeps them on disk until Apple has answered,"
+        " and delivers them over HTTP/2."
+    )
+
+    def check(self, file: Path | None) -> int:
+        from pushd.check import check
+
+        return check(file)
+
+    def load(self, file: Path | None) -> Config:
+        return config.load(file)
+
+
+class _Told(daemon.Told, PushService):
+    pass
+
+
+def at_once(key: str) -> bool:
+    """Whether a running daemon goes by a change of this setting."""
+    return key == "api.clients"
+
+
+def makeService(options: Options) -> PushService:
+    """The whole daemon, its port bound. Raises SystemExit, with one line, where it cannot be."""
+    from twisted.internet import reactor
+
+    world = World(reactor=reactor)
+    settings: Config = options.settings
+    file = options.file
+    service = daemon.made(options, lambda: _Told(settings, world), _Told.bind)
+    how = Reload(
+        daemon="pushd", load=lambda: config.load(file), apply=service.apply, at_once=at_once
+    )
+    hang_up = HangUp(how, settings, call_soon=world.reactor.callFromThread)
+    hang_up.setServiceParent(service)  # type: ignore[no-untyped-call]
+    return service
