@@ -38,7 +38,7 @@
 
 #define BATCH 32
 #define CLIENTS (1u << 22) /* exchanges in one run at most */
-#define PATIENCE 0.5
+#define PATIENCE 2.0
 #define OPTIONS 240
 #define DISCOVER 1
 #define OFFER 2
