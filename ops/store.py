@@ -35,6 +35,9 @@ are two seconds of work; a caller's peer has long asked again by then."""
 BATCH = 1_000
 """Writes that share a commit at most: 6 ms of work, so that the first is not kept waiting."""
 
+LARGE = 256
+"""Rows of a unit that are worth a commit of their own: 2 ms of work."""
+
 READS = 1_000
 """Queries that wait at most: a second of small ones."""
 
@@ -138,9 +141,12 @@ class Store:
     def submit_unit(self, unit: Unit, done: Done) -> None:
         """`submit` for many rows that belong together: all are on disk, or none.
 
-        It counts as one write; whoever makes units bounds their rows.
+        It counts as one write; whoever makes units bounds their rows. With a large one the writer
+        begins at once, rather than when this turn of the reactor is over.
         """
         self.submit(UNIT, unit, done)
+        if unit.rows >= LARGE:
+            self._hand_over()
 
     def submit(self, statement: Statement, parameters: Parameters | Unit, done: Done) -> None:
         """`write` for the packet path, at a third of its price: `done` is called in a later turn.

@@ -47,6 +47,11 @@ class Unit:
         self.found: list[list[Row]] = []
         """The answers to the queries, if they were asked."""
 
+    @property
+    def rows(self) -> int:
+        """Of all parts."""
+        return sum(len(rows) for _, rows in self.parts)
+
     def write_thd(self, connection: sqlite3.Connection) -> None:
         """Execute all of it in the transaction of `connection`. Raises as the driver does."""
         self.changed = [

@@ -29,7 +29,7 @@ from pushd.place import LEVELS, MAX_LANES, SEQ_BITS, SEQ_MASK
 from pushd.queue_settings import QueueSettings
 from pushd.receipt import State, Status
 from pushd.record import job_of
-from pushd.results import Results
+from pushd.results import Results, Settled
 from pushd.statement import COUNT_PUSHES, FIND_PUSH, LOAD_LANES
 from pushd.window import Window
 
@@ -77,7 +77,9 @@ class Queue:
         self._alarm: IDelayedCall | None = None
         self._watchers: dict[str, list[Deferred[Status]]] = {}
         self._cancelling = DeferredLock()
-        self.results = Results(store, clock=clock, unix=unix, counters=counters)
+        self.results = Results(
+            store, clock=clock, unix=unix, counters=counters, stored=self._stored
+        )
         self.results.listen(self._resume)
         self._retries = counters.counter(
             "pushd_queue_retries_total", "Attempts that failed and are made once more."
@@ -276,30 +278,27 @@ class Queue:
     def _leave(self, entry: Entry, outcome: Outcome, done: Callable[[], object] = _nobody) -> None:
         lane = self._lane_of(entry)
         lane.leave(entry)
-        self._keep(entry, outcome, done)
+        self.results.add(entry, outcome, done)
         if entry.level.spilled:
             self._window.fill(lane)
 
-    def _keep(self, entry: Entry, outcome: Outcome, done: Callable[[], object] = _nobody) -> None:
-        def stored() -> None:
+    def _stored(self, settled: list[Settled]) -> None:
+        """Their outcomes are on disk."""
+        for entry, outcome, settled_at, done in settled:
             self._window.forget(entry)
             self._intake.count_out(entry)
-            if self._watchers:
-                self._tell_watchers(entry, outcome, settled_at)
+            watchers = self._watchers.pop(entry.id, None)
+            if watchers is not None:
+                status = Status(
+                    id=entry.id,
+                    state=State.SETTLED,
+                    submitted_at=entry.job.submitted_at,
+                    outcome=outcome,
+                    settled_at=settled_at,
+                )
+                for watcher in watchers:
+                    watcher.callback(status)
             done()
-
-        settled_at = self.results.add(entry.job, entry.place, outcome, stored)
-
-    def _tell_watchers(self, entry: Entry, outcome: Outcome, settled_at: int) -> None:
-        status = Status(
-            id=entry.id,
-            state=State.SETTLED,
-            submitted_at=entry.job.submitted_at,
-            outcome=outcome,
-            settled_at=settled_at,
-        )
-        for watcher in self._watchers.pop(entry.id, ()):
-            watcher.callback(status)
 
     def _wait(self, entry: Entry, retry_at: float) -> None:
         self._retries.inc()
@@ -348,5 +347,5 @@ class Queue:
             return await (self.cancel(id) if id in self._window.entries else self.find(id))
         entry.stage = Stage.LEAVING
         settled = self.watch(id)
-        self._keep(entry, Cancelled())
+        self.results.add(entry, Cancelled(), _nobody)
         return await settled

@@ -23,7 +23,7 @@ from ops.store import Store
 from ops.unit import Row, Unit
 from protocols.apns.answer import Answer
 from protocols.apns.reason import Disposition, verdict_of
-from pushd.job import Job
+from pushd.lane import Entry
 from pushd.outcome import Outcome, Rejected
 from pushd.receipt import Status
 from pushd.record import (
@@ -56,8 +56,8 @@ PRUNED_AT_ONCE: Final = 1000
 _INVALID: Final = (Disposition.DROP_TOKEN, Disposition.BAD_TOKEN)
 
 Done: TypeAlias = Callable[[], object]
-Settled: TypeAlias = tuple[Job, int, Outcome, int, Done]
-"""Job, place, outcome, when (milliseconds since 1970), whom to tell."""
+Settled: TypeAlias = tuple[Entry, Outcome, int, Done]
+"""What, its final outcome, when (milliseconds since 1970), whom to tell."""
 
 
 class Results:
@@ -70,11 +70,14 @@ class Results:
         clock: IReactorTime,
         unix: Callable[[], float],
         counters: Counters,
+        stored: Callable[[list[Settled]], object],
     ) -> None:
-        """`unix` gives seconds since 1970. Call `load_thd` before use."""
+        """`unix` gives seconds since 1970. `stored` is told what is on disk and in the table
+        `pushes` no more. Call `load_thd` before use."""
         self._store = store
         self._clock = clock
         self._unix = unix
+        self._stored = stored
         self._seq = 0
         self._invalid_seq = 0
         self.last = 0
@@ -105,14 +108,11 @@ class Results:
         """Call it whenever there are new results, which are on disk."""
         self._listeners.append(listener)
 
-    def add(self, job: Job, place: int, outcome: Outcome, done: Done) -> int:
-        """Keep a final outcome; `done` is called when it is on disk and the push is not. When it
-        was settled: milliseconds since 1970."""
-        settled_at = int(self._unix() * 1000)
-        self._added.append((job, place, outcome, settled_at, done))
+    def add(self, entry: Entry, outcome: Outcome, done: Done) -> None:
+        """Keep a final outcome; `stored` is handed all that is given here."""
+        self._added.append((entry, outcome, int(self._unix() * 1000), done))
         if self._call is None:
             self._call = self._clock.callLater(0, self._flush)
-        return settled_at
 
     def stop(self) -> None:
         """Hand what was added to the store, without waiting for the end of the turn."""
@@ -145,13 +145,13 @@ class Results:
         results: list[Row] = []
         invalid: list[Row] = []
         # Numbered when written: had a later write overtaken it, a reader would miss it.
-        for job, _, outcome, settled_at, _ in added:
+        for entry, outcome, settled_at, _ in added:
             self._seq += 1
-            results.append(result_row(self._seq, job, outcome, settled_at))
+            results.append(result_row(self._seq, entry.job, outcome, settled_at))
             if isinstance(outcome, Rejected) and _is_about_token(outcome):
                 self._invalid_seq += 1
-                invalid.append(invalid_token_row(self._invalid_seq, job, outcome, settled_at))
-        places: list[Row] = [(place,) for _, place, _, _, _ in added]
+                invalid.append(invalid_token_row(self._invalid_seq, entry.job, outcome, settled_at))
+        places: list[Row] = [(entry.place,) for entry, _, _, _ in added]
         return Unit((SAVE_RESULT, results), (SAVE_INVALID, invalid), (FORGET_PUSH, places))
 
     def _refused(self, added: list[Settled], error: StoreError) -> None:
@@ -167,8 +167,7 @@ class Results:
         if self.failing:
             self.failing = False
             _log.info("Outcomes are stored again")
-        for _, _, _, _, done in added:
-            done()
+        self._stored(added)
         for listener in self._listeners:
             listener()
 

@@ -20,6 +20,7 @@ from sqlalchemy import (
     String,
     Table,
     bindparam,
+    exists,
     func,
     literal_column,
     select,
@@ -113,9 +114,10 @@ COUNT_PUSHES = (
 ADD_PUSH = InsertNew(PUSHES, PUSHES.c.id)
 
 DROP_KNOWN = PUSHES.delete().where(
-    PUSHES.c.place.in_([bindparam("place")]), PUSHES.c.id.in_(select(RESULTS.c.id))
+    PUSHES.c.place.in_([bindparam("place")]), exists().where(RESULTS.c.id == PUSHES.c.id)
 )
-"""Of pushes just added, those whose id has a result already."""
+"""Of pushes just added, those whose id has a result already. Not `id IN (SELECT …)`: SQLite reads
+all results for that."""
 
 FIND_PLACES = select(PUSHES.c.place).where(PUSHES.c.place.in_([bindparam("place")]))
 

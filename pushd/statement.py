@@ -53,8 +53,8 @@ ADD_PUSH = (
 )
 
 DROP_KNOWN = (
-    "DELETE FROM pushes WHERE pushes.place IN (:place) AND pushes.id IN (SELECT results.id FROM"
-    " results)"
+    "DELETE FROM pushes WHERE pushes.place IN (:place) AND (EXISTS (SELECT * FROM results WHERE"
+    " results.id = pushes.id))"
 )
 
 FIND_PLACES = "SELECT pushes.place FROM pushes WHERE pushes.place IN (:place)"

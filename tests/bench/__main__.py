@@ -1,6 +1,6 @@
 """Measure ourselves beside a peer, in the same run, with the same load.
 
-    python -m tests.bench [--json] [--only TEXT] [--runs N] boot|dhcp
+    python -m tests.bench [--json] [--only TEXT] [--runs N] boot|dhcp|push
 
 Absolute figures mean nothing beyond the machine they were taken on; the ratio is what counts. Exit
 status 1: a goal was missed.
@@ -16,12 +16,13 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 from rich.table import Table
 
-from . import bsdp_rows, dhcp_rows, http_rows, tftp_rows
+from . import bsdp_rows, dhcp_rows, http_rows, push_queue_rows, tftp_rows
 from .bench import Bench, Result, Row, measure
 
 GROUPS: dict[str, tuple[Callable[[Bench], Iterator[Row]], ...]] = {
     "boot": (bsdp_rows.rows, tftp_rows.rows, http_rows.rows),
     "dhcp": (dhcp_rows.rows,),
+    "push": (push_queue_rows.rows,),
 }
 DEFAULT_RUNS = 5
 
