@@ -1,0 +1,95 @@
+"""`pushctl`: what an operator types. Commands import what they need when they run, so that help
+and completion are quick."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from ops.cli import Root
+from pushd import __version__
+
+
+@click.group("pushctl", cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def main() -> None:
+    """Try out pushd, and what pushes."""
+
+
+@main.command("apns-simulator")
+@click.option("--address", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    default=2197,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="TCP port to listen on; 0 is a free one.",
+)
+@click.option(
+    "--directory",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Where certificates and keys are written. Default: a folder that is removed at the end.",
+)
+@click.option(
+    "--topic",
+    "topics",
+    multiple=True,
+    default=("com.example.app",),
+    show_default=True,
+    metavar="BUNDLE-ID",
+    help="App that the certificate is for; may be given several times.",
+)
+@click.option("--development", is_flag=True, help="Be the development environment.")
+@click.option(
+    "--latency",
+    default=0.0,
+    show_default=True,
+    type=click.FloatRange(0, 3600),
+    metavar="SECONDS",
+    help="Time from a request to its answer.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print each push as a line of JSON.")
+@click.option(
+    "--control",
+    is_flag=True,
+    help="Obey orders on standard input, a line of JSON each, until it ends.",
+)
+def apns_simulator(
+    address: str,
+    port: int,
+    directory: Path | None,
+    topics: tuple[str, ...],
+    development: bool,
+    latency: float,
+    as_json: bool,
+    control: bool,
+) -> None:
+    """Be Apple's push service: check pushes as Apple does, deliver them to nobody.
+
+    Certificates and keys are made afresh each time.
+    """
+    import tempfile
+
+    from pushd.testing.certificate import Environment
+    from pushd.testing.command import CommandOptions, simulate
+    from pushd.testing.conduct import Conduct
+
+    with ExitStack() as stack:
+        if directory is None:
+            made = stack.enter_context(tempfile.TemporaryDirectory(prefix="apns-simulator-"))
+            directory = Path(made)
+        simulate(
+            CommandOptions(
+                port=port,
+                address=address,
+                directory=directory,
+                environment=Environment.DEVELOPMENT if development else Environment.PRODUCTION,
+                topics=topics,
+                conduct=Conduct(latency=latency),
+                json=as_json,
+                control=control,
+            )
+        )
