@@ -18,7 +18,7 @@ from netbootd.config import Config
 from ops.config import parse
 from tests.docs.gallery import messages, played
 from tests.docs.page import Block, blocks, commands, normal, pattern, unkept
-from tests.docs.reader import reader
+from tests.docs.reader import SERVES, reader
 from tests.docs.trouble import about_bundles, about_entries, about_starts
 
 ROOT = Path(__file__).parent.parent
@@ -28,7 +28,7 @@ BLOCKS = [block for page in PAGES for block in blocks(page)]
 
 def needs_network(page: Path) -> bool:
     return any(
-        command.host == "other" or command.user == "#"
+        command.host == "other" or command.user == "#" or SERVES.match(command.text)
         for block in blocks(page)
         if block.language == "console"
         for command in commands(block)

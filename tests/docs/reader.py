@@ -20,10 +20,11 @@ TOOLS = Path(sys.executable).parent
 PATIENCE = 120
 """Seconds for one command: a simulated Mac that gets no answer asks for a minute and a half."""
 SERVES = re.compile(
-    r"^(\S*/)?(twistd (-n|--nodaemon)|twist|dnsmasq|dhcrelay|tcpdump)\b(?!.*--(check|help|version))"
+    r"^(\S*/)?(twistd (-n|--nodaemon)|twist|dnsmasq|dhcrelay|tcpdump|pushctl apns-simulator)\b"
+    r"(?!.*--(check|help|version))"
 )
 """Commands that go on until they are ended."""
-READY = re.compile(r"is ready: |IP range|^Sending on +Socket|listening on")
+READY = re.compile(r"is ready: |is simulated|IP range|^Sending on +Socket|listening on")
 """What these say once they do."""
 TSHARK_AS_ROOT = "Running as user"
 SYSTEM = ("/etc", "/run", "/srv", "/mnt", "/var/lib", "/var/log", "/var/backups")
