@@ -62,13 +62,13 @@ def test_boot_of_one_image_among_several(lan: Lan, sierra: Bundle, daemon: Daemo
 
 def test_nobody_answers(lan: Lan) -> None:
     """Silence is told after two tries, with what to look at, and the verdict when we want it."""
-    command = (NETBOOTCTL, "simulate", "mac", "--timeout", "7")
+    command = (NETBOOTCTL, "simulate", "mac", "--timeout", "10")
 
     done = lan.client.run(*command, check=False, timeout=60)
 
     assert done.returncode == 1
     _, noted, failed, verdict = done.stdout.splitlines()
     assert noted.startswith("… LIST                  no answer yet: does a server run, ")
-    assert noted.endswith("? Asking for 7 s")
-    assert failed == "✗ LIST                  no server answered (7.0 s)"
+    assert noted.endswith("? Asking for 10 s")
+    assert failed == "✗ LIST                  no server answered (10.0 s)"
     assert verdict == "✗ Not booted: LIST failed"

@@ -78,7 +78,7 @@ def test_list_and_select_through_a_relay(campus: Campus) -> None:
 
     assert listed["new_vendor_encapsulated_options"].startswith("010101")
     assert selected["new_filename"].endswith("/Sierra.nbi/i386/booter")
-    requests = capture.packets("dhcp.type == 1")
+    requests = capture.packets("dhcp.option.dhcp == 8")  # netbootd's look around is a DISCOVER
     assert {request.one("dhcp.ip.relay") for request in requests} == {"10.78.0.1"}
     assert all("82" in request.all("dhcp.option.type") for request in requests)
     replies = capture.packets("dhcp.type == 2")
@@ -97,7 +97,7 @@ def test_offer_through_a_relay(campus: Campus, mac: Mac) -> None:
 
     assert offer.kind == "offer"
     assert offer.sub(8) == campus.sierra.image_id
-    (discover,) = capture.packets("dhcp.option.dhcp == 1")
+    (discover,) = capture.packets("dhcp.option.dhcp == 1 && dhcp.ip.relay == 10.78.0.1")
     (relayed,) = capture.packets("dhcp.option.dhcp == 2")
     assert (relayed.one("ip.dst"), relayed.one("udp.dstport")) == ("10.78.0.1", "67")
     circuits = "dhcp.option.agent_information_option.agent_circuit_id"

@@ -296,7 +296,9 @@ def test_quirk_is_tested(quirk: str) -> None:
 def functions(path: Path) -> set[str]:
     """The names of all functions defined in a file."""
     nodes = ast.walk(ast.parse(path.read_text()))
-    return {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+    return {
+        node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    }
 
 
 def test_ciaddr_zero_is_answered_at_the_source() -> None:
