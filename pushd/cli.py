@@ -15,7 +15,83 @@ from pushd import __version__
 @click.group("pushctl", cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def main() -> None:
-    """Try out pushd, and what pushes."""
+    """Check and try out pushd, let programs in, and be Apple to them."""
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.pass_context
+def check(ctx: click.Context, file: Path | None) -> None:
+    """Check the configuration FILE, its credentials and ports. Starts nothing."""
+    from pushd.check import check
+
+    ctx.exit(check(file))
+
+
+@main.group()
+def config() -> None:
+    """Configuration files."""
+
+
+@config.command()
+def example() -> None:
+    """Print an annotated configuration file with every setting and its default."""
+    from pushd.config import example
+
+    click.echo(example(), nl=False)
+
+
+@main.group()
+def token() -> None:
+    """Tokens by which programs log in to the API."""
+
+
+@token.command("new")
+@click.argument("name")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice(["submit", "read", "cancel", "admin"]),
+    default=("submit", "read"),
+    show_default=True,
+    help="What it may do; may be given several times.",
+)
+@click.option(
+    "--topic",
+    "topics",
+    multiple=True,
+    default=("*",),
+    show_default=True,
+    help="Topic that it may push to, or the beginning of some and `*`; may be given several times.",
+)
+def new_token(name: str, scopes: tuple[str, ...], topics: tuple[str, ...]) -> None:
+    """Make a token for the program NAME.
+
+    What goes into the file of clients is printed; the token itself, which cannot be had again, on
+    standard error.
+    """
+    import json
+    import secrets
+
+    from ops.config import parse
+    from pushd.api.access import ClientsFile
+    from pushd.api.bearer import new_token
+
+    made = new_token(secrets.token_bytes)
+    entry = "\n".join(
+        [
+            "[[client]]",
+            f"name = {json.dumps(name, ensure_ascii=False)}",
+            f"token = {json.dumps(made.entry)}",
+            f"scopes = {json.dumps(scopes)}",
+            f"topics = {json.dumps(topics)}",
+            "",
+        ]
+    )
+    parse(entry.encode(), ClientsFile)  # what we print can be read again
+    click.echo(entry, nl=False)
+    click.echo(f"The token of {name}, shown this once: {made.token}", err=True)
 
 
 @main.command("apns-simulator")
