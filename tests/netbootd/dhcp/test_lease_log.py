@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from twisted.logger import LogEvent, Logger, formatEvent
 
-from netbootd import reload
 from netbootd.dhcp import leases
 from netbootd.dhcp.event import (
     AddressDeclined,
@@ -26,6 +25,7 @@ from netbootd.dhcp.event import (
 )
 from netbootd.dhcp.lease_log import lease_log
 from netbootd.event import FileMissing
+from ops import reload
 from protocols.dhcp.server.outcome import Reason
 
 PAGE = Path(__file__).parents[3] / "docs" / "alone-on-a-network.md"
