@@ -22,7 +22,6 @@ from twisted.internet.interfaces import (
     IDelayedCall,
     IHandshakeListener,
     IPushProducer,
-    IReactorTime,
 )
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -31,6 +30,7 @@ from zope.interface import implementer
 from ops.text import escape
 from protocols.apns.engine import ClientEngine, Limits
 from protocols.apns.event import Event, Request, SlotsChanged
+from pushd.world import World
 
 H2: Final = b"h2"
 GOODBYE: Final = 5.0
@@ -77,13 +77,11 @@ class Connection(Protocol):
 
     transport: TlsTransport  # type: ignore[assignment]
 
-    def __init__(
-        self, *, authority: bytes, limits: Limits, clock: IReactorTime, owner: Owner
-    ) -> None:
+    def __init__(self, *, authority: bytes, limits: Limits, world: World, owner: Owner) -> None:
         """`authority` is the host, with its port unless that is 443."""
         self._authority = authority
         self._limits = limits
-        self._clock = clock
+        self._world = world
         self._owner = owner
         self._engine: ClientEngine | None = None
         self._is_open = False
@@ -91,6 +89,7 @@ class Connection(Protocol):
         self._is_closing = False
         self._why: str | None = None
         self._timer: IDelayedCall | None = None
+        self._timer_at = 0.0
         self.limit = 1
         """Pushes that the peer allows at once."""
         self.opened_at = 0.0
@@ -109,14 +108,14 @@ class Connection(Protocol):
         if self.transport.negotiatedProtocol != H2:
             self._abort("the server does not offer HTTP/2 (no h2 by ALPN)")
             return
-        self.opened_at = self.used_at = self._clock.seconds()
+        self.opened_at = self.used_at = self._world.monotonic()
         self._engine = ClientEngine(self._authority, self.opened_at, self._limits)
         self.transport.registerProducer(self, True)
         self.flush()
 
     def dataReceived(self, data: bytes) -> None:
         if self._engine is not None and not self._is_closing:
-            self._tell(self._engine.receive(data, self._clock.seconds()))
+            self._tell(self._engine.receive(data, self._world.monotonic()))
 
     def pauseProducing(self) -> None:
         self._is_paused = True
@@ -206,7 +205,9 @@ class Connection(Protocol):
         self._is_open = False
         self._is_closing = True
         self._stop_timer()
-        self._timer = self._clock.callLater(GOODBYE, self._abort, "it was not closed in time")
+        self._timer = self._world.reactor.callLater(
+            GOODBYE, self._abort, "it was not closed in time"
+        )
         self.transport.unregisterProducer()
         self.transport.loseConnection()
 
@@ -223,17 +224,19 @@ class Connection(Protocol):
         at = None if engine is None else engine.next_timer()
         if at is None:
             return
-        delay = max(0.0, at - self._clock.seconds())
-        if self._timer is None:
-            self._timer = self._clock.callLater(delay, self._tick)
-        elif at < self._timer.getTime():
-            self._timer.reset(delay)
+        if self._timer is not None:
+            if at >= self._timer_at:
+                return
+            self._timer.cancel()
+        self._timer_at = at
+        delay = max(0.0, at - self._world.monotonic())
+        self._timer = self._world.reactor.callLater(delay, self._tick)
 
     def _tick(self) -> None:
         self._timer = None
         if self._engine is None or self._is_closing:
             return
-        now = self._clock.seconds()
+        now = self._world.monotonic()
         events = self._engine.tick(now)
         if self._engine.closed is not None:
             # No goodbye is written to who gives no sign of life, nor waited for.

@@ -126,7 +126,7 @@ class Line:
         connection = Connection(
             authority=name.encode("ascii"),
             limits=self._limits,
-            clock=self._world.reactor,
+            world=self._world,
             owner=opening,
         )
         opened = Deferred.fromCoroutine(self._open(connection, opening))

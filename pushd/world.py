@@ -16,7 +16,7 @@ class World:
     reactor: Any
     """Twisted's: TCP, names, time, threads."""
     monotonic: Callable[[], float] = time.monotonic
-    """Seconds, for timers: the reactor's own clock is this one, too."""
+    """Seconds that nobody sets. The reactor's own clock is the wall's: it is told delays only."""
     unix: Callable[[], float] = time.time
     """Seconds since 1970, UTC: what deadlines and Apple go by."""
     random: Random = field(default_factory=SystemRandom)

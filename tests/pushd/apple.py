@@ -67,7 +67,7 @@ class Recorder:
 class AppleCase(TestCase):
     """A test with a simulator."""
 
-    timeout = 60
+    timeout = 20
 
     async def setUp(self) -> None:
         self.folder = Path(self.mktemp())

@@ -214,18 +214,19 @@ class Stage:
             quiet=self.settings.ping,
             pong=self.settings.pong_timeout,
         )
+        self.world = World(
+            reactor=self.clock,
+            monotonic=self.clock.seconds,
+            unix=lambda: START + self.clock.seconds(),
+            random=Random(seed),
+        )
         self.delivery = Delivery(
             self.lane,
             credential=CREDENTIAL,
             dial=self.dial,
             settle=self._settle,
             settings=self.settings,
-            world=World(
-                reactor=self.clock,
-                monotonic=self.clock.seconds,
-                unix=lambda: START + self.clock.seconds(),
-                random=Random(seed),
-            ),
+            world=self.world,
             meter=Meter(self.counters),
         )
 
@@ -237,7 +238,7 @@ class Stage:
             return dialled
         opening = _Opening(owner, dialled)
         connection = Connection(
-            authority=b"localhost", limits=self.limits, clock=self.clock, owner=opening
+            authority=b"localhost", limits=self.limits, world=self.world, owner=opening
         )
         self.fars.append(Far(connection, self.clock))
         return dialled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from base64 import b64decode
 from typing import Any
 
@@ -39,7 +40,7 @@ class DialTests(AppleCase):
         owner = Recorder()
 
         connection = await self.line()(owner)
-        connection.send("key", wake(7), reactor.seconds())  # type: ignore[attr-defined]
+        connection.send("key", wake(7), time.monotonic())
         connection.flush()
         await until(lambda: owner.of(Answered))
 
@@ -55,7 +56,7 @@ class DialTests(AppleCase):
         owner = Recorder()
         connection = await self.line()(owner)
 
-        connection.send("key", wake(), reactor.seconds())  # type: ignore[attr-defined]
+        connection.send("key", wake(), time.monotonic())
         connection.drain()
         is_open = connection.is_open
         await until(lambda: owner.why)
