@@ -270,7 +270,7 @@ def _response(status: int, reason: str | None, timestamp: int | None = None) -> 
 
 
 def _id_name(path: str) -> str:
-    return "apns-request-id" if path.startswith(BROADCAST) else "apns-id"
+    return "apns-request-id" if path.startswith("/4/") else "apns-id"
 
 
 def _with_id(response: Response, headers: Mapping[str, str], path: str) -> Response:
