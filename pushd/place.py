@@ -13,8 +13,8 @@ from typing import Final
 SEQ_BITS: Final = 40
 """For the number: a thousand billion pushes. 23 bits are left for the level."""
 SEQ_MASK: Final = (1 << SEQ_BITS) - 1
-MAX_LANES: Final = 100_000
-"""Credentials x topics. A lane takes 3 kB of memory; nobody has so many topics."""
+MAX_LANES: Final = 10_000
+"""Credentials x topics: 30 MiB at 3 kB each. Nobody has so many."""
 RANKS: Final[Mapping[int, int]] = {10: 0, 5: 1, 1: 2}
 """By priority: 10 leaves before 5, and 5 before 1."""
 LEVELS: Final = len(RANKS)

@@ -21,6 +21,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from ops.counter import Counters
 from ops.store import Store
+from ops.unit import Row, Unit
 from pushd.intake import Intake, Received, state_of
 from pushd.job import Job, LaneKey
 from pushd.lane import Entry, Lane, Stage
@@ -30,7 +31,7 @@ from pushd.queue_settings import QueueSettings
 from pushd.receipt import State, Status
 from pushd.record import job_of
 from pushd.results import Results, Settled
-from pushd.statement import COUNT_PUSHES, FIND_PUSH, LOAD_LANES
+from pushd.statement import COUNT_PUSHES, FIND_PUSH, FORGET_LANE, LOAD_LANES
 from pushd.window import Window
 
 LONGEST_WAIT: Final = 86_400.0
@@ -69,6 +70,9 @@ class Queue:
         )
         self._lanes: dict[LaneKey, Lane] = {}
         self._by_number: dict[int, Lane] = {}
+        self._last_number = 0
+        self._empty: list[Row] = []
+        """Numbers of lanes on disk without a push."""
         self._listeners: list[Listener] = []
         self._awake: dict[LaneKey, Lane] = {}
         self._is_held_up = False
@@ -88,21 +92,28 @@ class Queue:
     def load_thd(self) -> Self:
         """Find out how much waits. Blocks; call it once the store is open. Raises StoreError."""
         self.results.load_thd()
-        for number, credential, topic in self._store.read_thd(LOAD_LANES):
-            self._add_lane(LaneKey(credential, topic), number).is_saved = True
+        keys = {row[0]: LaneKey(*row[1:]) for row in self._store.read_thd(LOAD_LANES)}
+        self._last_number = max(keys, default=0)
         intake = self._intake
         for number, pushes, size, last in self._store.read_thd(COUNT_PUSHES):
-            level = self._by_number[number // LEVELS].levels[number % LEVELS]
+            key = keys[number // LEVELS]
+            lane = self._lanes.get(key) or self._add_lane(key, number // LEVELS)
+            lane.is_saved = True
+            level = lane.levels[number % LEVELS]
             level.spilled = pushes
             level.cursor = (number << SEQ_BITS) - 1
             intake.depth += pushes
             intake.size += size
             intake.seq = max(intake.seq, last & SEQ_MASK)
         self._window.acknowledged = intake.seq
+        self._empty = [(number,) for number in keys if number not in self._by_number]
         return self
 
     def start(self) -> None:
         """Begin to fetch what waits on disk; lanes wake as it comes."""
+        if self._empty:
+            # One that stays because the disk refuses is found again by the next start.
+            self._store.submit_unit(Unit((FORGET_LANE, self._empty)), lambda error: None)
         for lane in self._lanes.values():
             self._window.fill(lane)
 
@@ -256,8 +267,9 @@ class Queue:
     def _lane_for(self, key: LaneKey) -> Lane | None:
         lane = self._lanes.get(key)
         if lane is None and len(self._lanes) < MAX_LANES:
-            # A number is never given twice: one that is not on disk yet may get there later.
-            lane = self._add_lane(key, 1 + max(self._by_number, default=0))
+            # A number is not given twice: the row of another may still be on disk, or get there.
+            self._last_number += 1
+            lane = self._add_lane(key, self._last_number)
         return lane
 
     def _add_lane(self, key: LaneKey, number: int) -> Lane:

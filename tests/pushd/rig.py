@@ -59,24 +59,33 @@ class SteppedReader(Reader):
     def __init__(self, database: Database, reactor: IReactorFromThreads) -> None:
         super().__init__(database, reactor)
         self.queries: list[tuple[Statement, Parameters, Deferred[Rows]]] = []
+        self.seen: Rows | None = None
+        """By the oldest query, which has not answered yet."""
 
     def read(self, statement: Statement, parameters: Parameters) -> Deferred[Rows]:
         done: Deferred[Rows] = Deferred()
         self.queries.append((statement, parameters, done))
         return done
 
+    def look(self) -> None:
+        """Let the oldest query read, without its answer getting through yet."""
+        if self.queries and self.seen is None:
+            statement, parameters, _ = self.queries[0]
+            connection = self._database.connect_reader_thd()
+            self.seen = connection.execute(statement, parameters).fetchall()
+            connection.close()
+
     def answer(self, error: StoreError | None = None) -> bool:
-        """Read for the oldest query, and have its answer called; whether there was one."""
+        """Have the oldest query answered; whether there was one."""
         if not self.queries:
             return False
-        statement, parameters, done = self.queries.pop(0)
+        self.look()
+        done = self.queries.pop(0)[2]
+        rows, self.seen = self.seen, None
         if error is not None:
             self._reactor.callFromThread(done.errback, error)
-            return True
-        connection = self._database.connect_reader_thd()
-        rows = connection.execute(statement, parameters).fetchall()
-        connection.close()
-        self._reactor.callFromThread(done.callback, rows)
+        else:
+            self._reactor.callFromThread(done.callback, rows)
         return True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -503,6 +504,54 @@ def test_a_full_disk_refuses_pushes_and_loses_nothing(rig: Rig) -> None:
     assert rig.woken == [LaneKey("main", TOPIC)]
     assert rig.take() == ids(*range(300, 400))
     assert rig.submit(alert(500)) == [Queued(id=push_id(500))]
+
+
+def test_a_locked_database_refuses_pushes_and_loses_nothing(rig: Rig) -> None:
+    """While another program holds the lock nothing is taken in, outcomes are kept, and queries are
+    answered; when it lets go, all goes on."""
+    rig.submit(alert(1), alert(2))
+    jobs = rig.jobs(1)
+    rig.database.read_thd("PRAGMA busy_timeout = 0", {})
+    other = sqlite3.connect(rig.database.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    receipts = rig.submit(alert(3))
+    rig.settle(jobs[0])
+    paused = rig.take()
+    unknown = rig.status(push_id(9))
+    other.execute("ROLLBACK")
+    rig.clock.advance(RETRY)
+    rig.settle_down()
+
+    assert [type(receipt) for receipt in receipts] == [Unstored]
+    assert "end the other program that holds its lock" in str(receipts[0])
+    assert (paused, unknown) == ([], None)
+    assert rig.outcome(push_id(1)) == Accepted(apns_id=push_id(1))
+    assert rig.take() == ids(2)
+    assert rig.submit(alert(3)) == [Queued(id=push_id(3))]
+    other.close()
+
+
+def test_lanes_without_pushes_are_forgotten_at_the_start(rig: Rig) -> None:
+    """And their numbers never stand for another topic while one of their rows may be there."""
+    rig.submit(alert(1), alert(2, topic="com.example.other"), alert(3, topic="com.example.third"))
+    for topic in (TOPIC, "com.example.third"):
+        rig.settle(rig.jobs(topic=topic)[0])
+
+    rig.crash()
+    assert list(rig.queue.lanes) == [LaneKey("main", "com.example.other")]
+    rig.submit(alert(4), alert(5, topic="com.example.fourth"))
+    rig.crash()
+    rig.settle_down()
+
+    rows = rig.database.read_thd("SELECT topic FROM lanes ORDER BY topic", {})
+    assert rows == [("com.example.app",), ("com.example.fourth",), ("com.example.other",)]
+    left = {lane.key.topic: [job.id for job in lane.take(9)] for lane in rig.queue.lanes.values()}
+    assert left == {
+        "com.example.other": ids(2),
+        TOPIC: ids(4),
+        "com.example.fourth": ids(5),
+    }
 
 
 def test_more_than_memory_holds_waits_on_disk(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,8 @@ from hypothesis.stateful import (
     precondition,
     rule,
 )
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from pushd import window
 from pushd.job import Job
@@ -65,6 +67,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.rig = Rig(self.folder / "pushd.db", QueueSettings(pushes=CAPACITY))
         self.model = Model()
         self.number = 0
+        self.faults: list[Failure] = []
 
     def teardown(self) -> None:
         if not hasattr(self, "rig"):
@@ -148,9 +151,13 @@ class QueueMachine(RuleBasedStateMachine):
     def cancel(self, data: st.DataObject) -> None:
         id_ = data.draw(st.sampled_from(list(self.model.submitted)))
         known = id_ in self.model.acknowledged or id_ in self.model.outcomes
+        Deferred.fromCoroutine(self.cancelling(id_, known=known)).addErrback(self.faults.append)
+        self.rig.turn()
 
-        status = self.rig.result(self.rig.queue.cancel(id_))
-
+    async def cancelling(self, id_: str, *, known: bool) -> None:
+        life = self.rig.lives
+        status = await self.rig.queue.cancel(id_)
+        assert life == self.rig.lives
         if status is None:
             assert not known
         elif status.state is State.SETTLED:
@@ -158,8 +165,7 @@ class QueueMachine(RuleBasedStateMachine):
             assert id_ not in self.model.in_flight
             self.stored(id_, status.outcome)
         else:
-            assert status.state is State.SENDING
-            assert id_ in self.model.in_flight
+            assert status.outcome is None
 
     # What the dispatcher does.
 
@@ -220,6 +226,11 @@ class QueueMachine(RuleBasedStateMachine):
         self.rig.turn()
 
     @rule()
+    def look(self) -> None:
+        """A query sees the disk as it is now; its answer gets through later."""
+        self.rig.store.reader.look()
+
+    @rule()
     def answer(self) -> None:
         self.rig.store.reader.answer()
         self.rig.turn()
@@ -251,6 +262,8 @@ class QueueMachine(RuleBasedStateMachine):
     def memory_agrees(self) -> None:
         if not hasattr(self, "rig"):
             return
+        for fault in self.faults:
+            fault.raiseException()
         queue = self.rig.queue
         for lane in queue.lanes.values():
             waiting = lane.entries()
@@ -273,6 +286,7 @@ class QueueMachine(RuleBasedStateMachine):
                 del self.model.in_flight[job.id]
                 self.rig.queue.settle(job, Accepted(apns_id=job.id))
             self.rig.settle_down()
+        self.memory_agrees()
         assert self.rig.queue.depth == 0
         assert self.rig.queue.size == 0
         for id_, outcome in self.model.outcomes.items():
@@ -283,6 +297,6 @@ class QueueMachine(RuleBasedStateMachine):
 
 
 QueueMachine.TestCase.settings = settings(
-    max_examples=120, stateful_step_count=40, deadline=None, print_blob=True
+    max_examples=150, stateful_step_count=40, deadline=None, print_blob=True
 )
 TestQueue = QueueMachine.TestCase
