@@ -5,7 +5,8 @@
     lane ──half empty──▶ refill ─▶ reader thread ─▶ lane
 
 So a million waiting pushes take no more memory than forty thousand. Each level has room for some of
-its own whatever the others do, so that a lane which stands still keeps no other from moving.
+its own whatever the others do, so that a lane which stands still keeps no other from moving. What
+is on disk only collapses with nothing until it comes into memory.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from ops.counter import Counters
 from ops.database import Database, StoreError
-from ops.store import BATCH, READS, Store, StoreClosed, StoreFull
+from ops.store import BATCH, LARGE, READS, Store, StoreClosed, StoreFull
 from ops.unit import Unit
 from tests.ops.facts import ADD, ALL, SCHEMA, run, temporary_folder
 from tests.ops.mailbox import Mailbox
@@ -27,10 +27,12 @@ class Gate(Database):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, SCHEMA)
+        self.began = threading.Event()
         self.may_write = threading.Event()
         self.batches: list[int] = []
 
     def write_thd(self, batch: Any) -> Any:
+        self.began.set()
         self.may_write.wait(30)
         self.batches.append(len(batch))
         return super().write_thd(batch)
@@ -219,6 +221,19 @@ class StoreTests(SynchronousTestCase):
         self.assertIsInstance(told[1], StoreError)
         self.assertEqual(good.changed, [2, 1])
         self.assertEqual(self.rows(), [("b", 2), ("d", 0)])
+
+    def test_a_large_unit_is_written_while_the_turn_goes_on(self) -> None:
+        """It is worth a commit of its own: the writer need not wait for the reactor."""
+        rows = [(f"{n:05}", n) for n in range(LARGE)]
+        told: list[StoreError | None] = []
+
+        self.store.submit_unit(Unit((ADD, rows)), told.append)
+        began = self.database.began.wait(30)
+        self.database.may_write.set()
+
+        self.assertTrue(began)
+        self.assertEqual(len(self.rows()), LARGE)
+        self.assertEqual(told, [None])
 
     def test_a_query_sees_what_was_acknowledged_and_waits_for_no_writer(self) -> None:
         """While the disk is busy with a write, a query answers from what was committed before."""
