@@ -13,6 +13,8 @@ from netbootd import __version__
 from ops.cli import ExitCode, Failed, Root
 from ops.setting import MacAddress
 
+NOT_BOOTED = "Not booted"
+
 
 @click.group("netbootctl", cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="%(prog)s %(version)s")
@@ -57,12 +59,13 @@ def demo(ctx: click.Context) -> None:
     from random import Random
 
     from netbootd.demo import demo
-    from netbootd.simulate.run import show
+    from ops.show import show
 
     with tempfile.TemporaryDirectory(prefix="netbootd-demo-") as folder:
         booted = show(
             f"netbootd {__version__}: a simulated Mac netboots from this computer",
             lambda reactor, watcher: demo(reactor, Path(folder), watcher, Random(1)),  # noqa: S311
+            not_done=NOT_BOOTED,
         )
     ctx.exit(ExitCode.OK if booted else ExitCode.FAILED)
 
@@ -167,9 +170,9 @@ def mac(
     from random import SystemRandom
 
     from netbootd.simulate.mac import MacIdentity, Ports, SimulatedMac
-    from netbootd.simulate.run import show
     from netbootd.simulate.startup import choose_by
     from netbootd.simulate.watch import BootWatcher
+    from ops.show import show
 
     identity = MacIdentity(mac=_mac(mac), model=model, arch=arch)
     asked = _address("--server", server)
@@ -191,7 +194,8 @@ def mac(
         return str(await simulated.boot())
 
     with tempfile.TemporaryDirectory(prefix="netbootctl-") as folder:
-        booted = show(f"{model} {identity.mac.hex(':')} at {own} asks {asked}", boot)
+        title = f"{model} {identity.mac.hex(':')} at {own} asks {asked}"
+        booted = show(title, boot, not_done=NOT_BOOTED)
     ctx.exit(ExitCode.OK if booted else ExitCode.FAILED)
 
 

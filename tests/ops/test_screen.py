@@ -10,10 +10,10 @@ from rich.console import Console
 from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
 
-from netbootd.simulate import run as run_module
-from netbootd.simulate.run import show
-from netbootd.simulate.screen import MAX_RESULT, ScreenWatcher
 from netbootd.simulate.watch import BootFailed, BootWatcher, size_text
+from ops import show as show_module
+from ops.screen import MAX_RESULT, ScreenWatcher
+from ops.show import show
 
 CONTROL = re.compile(r"\x1b\[[?0-9;]*[a-zA-Z]")
 LONG = "“macOS High Sierra Installer” from 10.0.0.1, 10.0.0.2, 10.0.0.3"
@@ -194,7 +194,7 @@ class TestShow:
             result.addErrback(failures.append)
             raise SystemExit(1 if failures else 0)
 
-        monkeypatch.setattr(run_module, "react", react)
+        monkeypatch.setattr(show_module, "react", react)
 
     def test_a_boot_that_went_well(self) -> None:
         """Title, stages and verdict; the caller is told so."""
@@ -206,7 +206,7 @@ class TestShow:
 
         screen = Screen()
 
-        assert show("a Mac", run, screen.console)
+        assert show("a Mac", run, screen.console, not_done="Not booted")
 
         assert [re.sub(r" \(\d+ ms\)", "", line) for line in screen.lines] == [
             "a Mac",
@@ -223,7 +223,7 @@ class TestShow:
 
         screen = Screen()
 
-        assert not show("a Mac", run, screen.console)
+        assert not show("a Mac", run, screen.console, not_done="Not booted")
 
         assert [re.sub(r" \(\d+ ms\)", "", line) for line in screen.lines] == [
             "a Mac",
@@ -241,7 +241,7 @@ class TestShow:
         screen = Screen(terminal=True)
 
         with pytest.raises(SystemExit) as caught:
-            show("a Mac", run, screen.console)
+            show("a Mac", run, screen.console, not_done="Not booted")
 
         assert caught.value.code == 1
         assert screen.raw.rindex("\x1b[?25h") > screen.raw.rindex("\x1b[?25l")
@@ -256,6 +256,6 @@ class TestShow:
 
         screen = Screen(terminal=True)
 
-        assert not show("a Mac", run, screen.console)
+        assert not show("a Mac", run, screen.console, not_done="Not booted")
 
         assert screen.raw.rindex("\x1b[?25h") > screen.raw.rindex("\x1b[?25l")

@@ -1,4 +1,4 @@
-"""Show a boot on a terminal: a moving bar for the stage under way, a line for each one done.
+"""Show stages on a terminal: a moving bar for the stage under way, a line for each one done.
 
 Where the output is not a terminal only the lines are written, whole, so that a log stays readable.
 What servers say is escaped: an image's name must not move the cursor.
@@ -13,7 +13,9 @@ from rich.markup import escape as escape_markup
 from rich.progress import (
     BarColumn,
     DownloadColumn,
+    MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TaskID,
     TaskProgressColumn,
     TextColumn,
@@ -32,13 +34,23 @@ ROOM_FOR_AMOUNTS = 70
 MAX_RESULT = 1000
 """Characters of what a stage says; a server's name for itself and its images is in it."""
 
+BYTES = (DownloadColumn(binary_units=True), TransferSpeedColumn())
+PIECES = (MofNCompleteColumn(),)
+"""What stands beside a bar, if there is room: how much, and how fast."""
+
 
 class ScreenWatcher:
-    """A `BootWatcher` that draws on `console`; `clock` is monotonic seconds."""
+    """A `Watcher` that draws on `console`; `clock` is monotonic seconds."""
 
-    def __init__(self, console: Console, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        console: Console,
+        clock: Callable[[], float],
+        amounts: tuple[ProgressColumn, ...] = BYTES,
+    ) -> None:
         self._console = console
         self._clock = clock
+        self._amounts = amounts
         self._stage = ""
         self._began = 0.0
         self._status: Status | None = None
@@ -61,12 +73,11 @@ class ScreenWatcher:
             self._bar.update(self._task, completed=done, total=total)
 
     def _draw(self, total: int) -> Progress:
-        amounts = (DownloadColumn(binary_units=True), TransferSpeedColumn())
         bar = Progress(
             TextColumn(f"[cyan]▸[/] {self._stage:<{STAGE_WIDTH}}"),
             BarColumn(bar_width=None),
             TaskProgressColumn(),
-            *(amounts if self._console.width >= ROOM_FOR_AMOUNTS else ()),
+            *(self._amounts if self._console.width >= ROOM_FOR_AMOUNTS else ()),
             console=self._console,
             transient=True,
             expand=True,
