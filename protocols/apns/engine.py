@@ -336,6 +336,8 @@ class ClientEngine:
             self._windows.widen(increment)
             return
         self._require_ours(number)
+        if number not in self._streams:
+            return
         try:
             self._windows.widen_stream(number, increment)
         except Violation as violation:

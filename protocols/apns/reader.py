@@ -77,6 +77,8 @@ class FrameReader:
                 if flags & _UNUSUAL:
                     payload = unpadded(payload, flags)
                 if not flags & Flags.END_HEADERS:
+                    if not number:
+                        raise Violation(ErrorCode.PROTOCOL_ERROR, "HEADERS of no stream")
                     self._expects = FrameType.CONTINUATION
                     self._block = flags, number, payload
                     continue
@@ -94,9 +96,10 @@ class FrameReader:
         frames = self._count - read
         if frames <= MAX_FRAMES:
             return
-        if now < since + 1 and frames > MAX_FRAMES + FRAMES_PER_PUSH * (pushes - sent):
+        if now >= since + 1:
+            self._calm = now, self._count, pushes
+        elif frames > MAX_FRAMES + FRAMES_PER_PUSH * (pushes - sent):
             raise Violation(ErrorCode.ENHANCE_YOUR_CALM, "a flood of frames")
-        self._calm = now, self._count, pushes
 
     def _require_expected(self, kind: int, flags: int, number: int) -> None:
         if self._expects is FrameType.SETTINGS:  # §3.4

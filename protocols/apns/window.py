@@ -71,10 +71,10 @@ class SendWindows:
 
     def widen_stream(self, number: int, increment: int) -> None:
         """WINDOW_UPDATE of a stream. Raises Violation, which is the stream's alone. A body that is
-        sent needs no window: what happens to it is not looked at."""
+        sent needs no window: how wide that gets is not looked at."""
+        _require_something(increment)
         body = self.waiting.get(number)
         if body is not None:
-            _require_something(increment)
             body.window = _widened(body.window, increment)
             self._send(number, body)
 
