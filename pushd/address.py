@@ -10,9 +10,9 @@ from random import Random
 from typing import Any, Final
 
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.error import ConnectError, DNSLookupError
+from twisted.internet.error import ConnectError, ConnectingCancelledError, DNSLookupError
 from twisted.internet.interfaces import (
     IAddress,
     IHostResolution,
@@ -61,6 +61,8 @@ class NamedEndpoint:
         for address in addresses:
             try:
                 return await self._endpoint(address).connect(factory)
+            except ConnectingCancelledError as error:  # Twisted's own name for it
+                raise CancelledError from error
             except ConnectError as error:
                 said.append(f"{address.host} port {address.port}: {_reason(error)}")
         raise NotReached(f"{self._host} is not reached ({'; '.join(said)})")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography import x509
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import (
     IAddress,
@@ -133,7 +133,7 @@ class Line:
         opened.addTimeout(self._settings.connect_timeout, self._world.reactor, _timed_out)
         try:
             await opened
-        except (ConnectFailed, CancelledError) as error:
+        except Exception as error:
             opening.give_up()
             connection.abort(str(error))
             raise

@@ -99,12 +99,14 @@ class AppleCase(TestCase):
     def load(self, settings: CredentialSettings) -> Credential:
         return load_credential_thd(settings, tokens=ProviderTokens(), now=datetime.now(UTC))
 
-    def dialer(self, *, trust: bytes | None = None, **changes: Any) -> Dialer:
+    def dialer(
+        self, *, trust: bytes | None = None, world: World | None = None, **changes: Any
+    ) -> Dialer:
         path = self.folder / "roots.pem"
         path.write_bytes(trust or self.simulator.authority.pem)
         return Dialer(
             self.settings(**changes),
-            world=self.world(),
+            world=world or self.world(),
             in_thread=deferToThread,
             trust_roots=read_trust_roots_thd(path),
         )

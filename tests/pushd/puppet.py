@@ -118,6 +118,8 @@ class Far:
         """Requests that were received and not answered: stream and apns-id."""
         self.received: list[str] = []
         """Apns-ids in the order of their arrival."""
+        self.tokens: list[str | None] = []
+        """Provider tokens, one for each."""
         self.reset: list[int] = []
         self.is_gone = False
         self._has_settings = False
@@ -154,8 +156,9 @@ class Far:
         for event in self._h2.receive_data(data):
             if isinstance(event, RequestReceived):
                 assert event.stream_id is not None
-                headers = dict(event.headers or [])
-                self.streams[event.stream_id] = str(headers["apns-id"])  # type: ignore[index]
+                headers: dict[Any, Any] = dict(event.headers or [])
+                self.tokens.append(headers.get("authorization"))
+                self.streams[event.stream_id] = headers["apns-id"]
                 self.received.append(str(headers["apns-id"]))  # type: ignore[index]
             elif isinstance(event, StreamReset):
                 assert event.stream_id is not None
@@ -199,8 +202,10 @@ class Far:
 class Stage:
     """A delivery, its lane, and every connection that it dials."""
 
-    def __init__(self, seed: int = 1, **settings: Any) -> None:
+    def __init__(self, seed: int = 1, credential: Credential = CREDENTIAL, **settings: Any) -> None:
         self.clock = Clock()
+        self.wrong = 0.0
+        """Seconds by which our wall clock is ahead of the true one."""
         self.lane = FakeLane()
         self.settled: list[tuple[Job, Outcome]] = []
         self.fars: list[Far] = []
@@ -217,12 +222,12 @@ class Stage:
         self.world = World(
             reactor=self.clock,
             monotonic=self.clock.seconds,
-            unix=lambda: START + self.clock.seconds(),
+            unix=lambda: START + self.clock.seconds() + self.wrong,
             random=Random(seed),
         )
         self.delivery = Delivery(
             self.lane,
-            credential=CREDENTIAL,
+            credential=credential,
             dial=self.dial,
             settle=self._settle,
             settings=self.settings,

@@ -6,10 +6,12 @@ from itertools import pairwise
 from uuid import UUID
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from h2.errors import ErrorCodes
 
 from ops.setting import Duration
 from protocols.apns.message import PushType
+from protocols.apns.token import ProviderToken
 from pushd.breaker import BreakerState
 from pushd.credential import Credential, Kind
 from pushd.outcome import Accepted, Expired, Failed, Rejected
@@ -580,6 +582,123 @@ def test_renewed_mid_stream() -> None:
     assert stage.outcomes() == ["Accepted"] * 50
     assert stage.counted("pushes_uncertain") == stage.counted("pushes_unprocessed") == 0
     assert far.is_gone
+
+
+def signing() -> Credential:
+    """A signing key of a test's own."""
+    key = generate_private_key(SECP256R1())
+    return Credential(
+        name="app",
+        kind=Kind.TOKEN,
+        environment="production",
+        topics=frozenset(),
+        fingerprint="02",
+        token=ProviderToken(team_id="TEAM123456", key_id="KEY1234567", key=key),
+    )
+
+
+def test_one_token() -> None:
+    """All pushes carry the same token, on all connections, until it is 45 minutes old."""
+    stage = Stage(credential=signing(), connections=2)
+    stage.push(*map(alert, range(20)))
+    one = stage.opened(5)
+    one.answer(1)
+    stage.turn()
+    two = stage.opened(100)
+    stage.wait(44 * 60)
+    stage.push(alert(100))
+    stage.turn()
+    two.read()
+    young = {*one.tokens, *two.tokens}
+
+    stage.wait(2 * 60)
+    one.answer_all()
+    stage.push(alert(101))
+    one.read()
+    two.read()
+
+    assert len(young) == 1
+    assert len({*one.tokens, *two.tokens}) == 2
+
+
+@pytest.mark.parametrize("jump", [-86400, -3600, -30, 30])
+def test_clock_jumps(jump: int) -> None:
+    """A wall clock that is set makes no second token within the 20 minutes that Apple asks for."""
+    stage = Stage(credential=signing())
+    stage.push(alert(1))
+    far = stage.opened()
+    far.answer_all()
+
+    stage.wrong = jump
+    for number in range(2, 20):
+        stage.wait(60)
+        stage.push(alert(number, lasts=10**6))
+        far.answer_all()
+
+    assert len(far.tokens) == 19
+    assert len(set(far.tokens)) == 1
+
+
+def test_token_expired() -> None:
+    """A thousand answers that a token has expired make one new token; the connection that has seen
+    the old one is left, and all pushes go by another."""
+    stage = Stage(credential=signing())
+    stage.push(alert(1))
+    far = stage.opened()
+    far.answer_all()
+    stage.wait(1500)
+
+    stage.push(*map(alert, range(2, 102)))
+    far.answer_all(403, "ExpiredProviderToken")
+    stage.turn()
+    other = stage.opened()
+    other.answer_all()
+
+    assert stage.outcomes() == ["Accepted"] * 101
+    assert far.is_gone
+    assert len(set(far.tokens)) == len(set(other.tokens)) == 1
+    assert set(far.tokens) != set(other.tokens)
+    assert stage.counted("topic_stops") == 0
+
+
+def test_young_token_expired() -> None:
+    """If a token that is new has expired, our clock is wrong: the topic stops, its pushes stay."""
+    stage = Stage(credential=signing())
+    stage.push(alert(1))
+
+    stage.opened().answer(1, 403, "ExpiredProviderToken")
+
+    assert stage.delivery.breaker is BreakerState.OPEN
+    ((_, outcome),) = stage.settled
+    assert isinstance(outcome, Failed)
+    assert outcome.retry_at == START + 60
+
+
+def test_too_many_tokens() -> None:
+    """A server that finds our tokens too many is not asked at the speed of the line: connections
+    that it lets us keep nothing of count as failures."""
+    stage = Stage(credential=signing())
+    for number in range(1, 8):
+        stage.push(alert(number))
+        while len(stage.fars) < number:
+            stage.wait(1)
+        stage.opened().answer_all(429, "TooManyProviderTokenUpdates")
+
+    assert stage.clock.seconds() > 20
+    assert stage.outcomes() == ["Failed"] * 7
+    assert len({token for far in stage.fars for token in far.tokens}) == 1
+
+
+def test_unrelated_key() -> None:
+    """A connection that is bound to another key is left, once; then it is the credential."""
+    stage = Stage(credential=signing())
+    stage.push(alert(1))
+    stage.opened().answer_all(403, "UnrelatedKeyIdInToken")
+    stage.wait(2)
+    stage.opened().answer_all(403, "UnrelatedKeyIdInToken")
+
+    assert len(stage.fars) == 2
+    assert stage.delivery.breaker is BreakerState.OPEN
 
 
 def test_topic_not_covered() -> None:
