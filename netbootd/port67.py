@@ -16,7 +16,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from netbootd.datagram import Arrival, Datagrams
+from netbootd.arrival import Arrival
+from netbootd.datagram import Datagrams
 from ops.counter import Counters
 from protocols.dhcp.codec import split_header
 from protocols.errors import DecodeError

@@ -32,6 +32,7 @@ from twisted.logger import Logger
 
 from images.catalog import Catalog, Root, Snapshot
 from images.root_path import NfsExport
+from netbootd.arrival import Arrival
 from netbootd.binding import Bindings
 from netbootd.boot_log import boot_log
 from netbootd.booter import CatalogBooter, Publication
@@ -41,7 +42,6 @@ from netbootd.bsdp.teller import BsdpTeller
 from netbootd.catalog import CatalogWatch
 from netbootd.coexist.service import Neighbours
 from netbootd.config import Config, state_directory
-from netbootd.datagram import Arrival
 from netbootd.datagram_service import DatagramService
 from netbootd.descriptors import descriptors_for
 from netbootd.interface import Interface, served

@@ -21,10 +21,11 @@ from ipaddress import IPv4Address
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from netbootd.arrival import Arrival
 from netbootd.binding import Bindings
 from netbootd.booter import Asker, Booter
 from netbootd.bsdp.teller import QUIET, BsdpTeller
-from netbootd.datagram import Arrival, Datagrams, routed_source
+from netbootd.datagram import Datagrams, routed_source
 from ops.counter import Counter, Counters
 from ops.database import StoreError
 from protocols.bsdp.offered import ServerIdentity

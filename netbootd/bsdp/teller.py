@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable
 from datetime import datetime
 from typing import Final, TypedDict
 
-from netbootd.datagram import Arrival
+from netbootd.arrival import Arrival
 from netbootd.event import (
     ImageOffered,
     ImageSelected,

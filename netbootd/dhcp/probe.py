@@ -32,7 +32,7 @@ from twisted.internet.interfaces import (
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from netbootd.datagram import Arrival
+from netbootd.arrival import Arrival
 from netbootd.link import HAS_PACKET, attach_filter, packet_socket, why_closed
 from ops.counter import Counters
 from protocols.errors import DecodeError

@@ -24,8 +24,9 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from netbootd.arrival import Arrival
 from netbootd.bsdp.responder import Admission
-from netbootd.datagram import Arrival, Datagrams
+from netbootd.datagram import Datagrams
 from netbootd.dhcp.leases import Leases
 from netbootd.dhcp.teller import DhcpTeller
 from ops.counter import Counter, Counters

@@ -14,8 +14,8 @@ from twisted.application.service import Service
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from netbootd.arrival import Arrival
 from netbootd.bsdp.responder import Admission
-from netbootd.datagram import Arrival
 from netbootd.dhcp.lease_log import lease_log
 from netbootd.dhcp.leases import Leases
 from netbootd.dhcp.plan import plan_of

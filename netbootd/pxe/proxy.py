@@ -13,7 +13,8 @@ from collections.abc import Callable
 from ipaddress import IPv4Address
 from typing import Final
 
-from netbootd.datagram import Arrival, Datagrams
+from netbootd.arrival import Arrival
+from netbootd.datagram import Datagrams
 from netbootd.pxe.answer import PxeAnswers
 from ops.counter import Counters
 from protocols.dhcp.codec import decode, encode

@@ -16,8 +16,9 @@ from ipaddress import IPv4Address
 
 from twisted.application.service import MultiService
 
+from netbootd.arrival import Arrival
 from netbootd.booter import CatalogBooter
-from netbootd.datagram import Arrival, Datagrams
+from netbootd.datagram import Datagrams
 from netbootd.datagram_service import DatagramService
 from netbootd.interface import Interface
 from netbootd.link import Link

@@ -17,8 +17,9 @@ from twisted.application.service import Service
 from twisted.internet.interfaces import IDelayedCall, IReactorFDSet, IReactorTime
 
 from images.paths import OpenFile, PathRefused, Refusal
+from netbootd.arrival import Arrival
 from netbootd.config import TftpSettings
-from netbootd.datagram import Arrival, Datagrams, open_datagrams
+from netbootd.datagram import Datagrams, open_datagrams
 from netbootd.interface import Interface
 from netbootd.poll import PollGroup, poll_group
 from netbootd.tftp.admission import Admission

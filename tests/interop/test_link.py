@@ -12,7 +12,8 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
 
-from netbootd.datagram import Arrival, Datagrams, arrival_at, open_datagrams
+from netbootd.arrival import Arrival, arrival_at
+from netbootd.datagram import Datagrams, open_datagrams
 from netbootd.dhcp.probe import Prober
 from netbootd.interface import Interface, read_interfaces
 from netbootd.link import Link

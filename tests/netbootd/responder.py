@@ -11,11 +11,11 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from netbootd.arrival import Arrival, arrival_at
 from netbootd.binding import Bindings
 from netbootd.booter import Asker
 from netbootd.bsdp.responder import Admission, BsdpResponder, LocalServer
 from netbootd.bsdp.teller import BsdpTeller
-from netbootd.datagram import Arrival, arrival_at
 from netbootd.event import Event
 from netbootd.timeline import Timeline
 from ops.counter import Counters

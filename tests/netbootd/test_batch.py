@@ -12,8 +12,9 @@ import pytest
 from twisted.internet.interfaces import IReactorFDSet, IReactorFromThreads
 from zope.interface import implementer
 
+from netbootd.arrival import Arrivals, arrival_at
 from netbootd.batch import MAX_BATCH, ROOM, Batch
-from netbootd.datagram import Arrivals, Datagrams, arrival_at
+from netbootd.datagram import Datagrams
 from ops.counter import Counters
 from protocols.dhcp.route import ReplyRoute, RouteKind
 

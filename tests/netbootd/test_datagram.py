@@ -10,19 +10,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFDSet
 from twisted.trial.unittest import TestCase
 
+from netbootd import arrival as arrivals
 from netbootd import datagram
+from netbootd.arrival import HAS_PKTINFO, IN_PKTINFO, Arrival, Arrivals, arrival_at
 from netbootd.config import NetworkSettings
-from netbootd.datagram import (
-    HAS_PKTINFO,
-    IN_PKTINFO,
-    MAX_FAULTS_TOLD,
-    Arrival,
-    Arrivals,
-    Datagrams,
-    arrival_at,
-    open_datagrams,
-    routed_source,
-)
+from netbootd.datagram import MAX_FAULTS_TOLD, Datagrams, open_datagrams, routed_source
 from netbootd.interface import Interface, read_interfaces, served
 from netbootd.link import Link
 from ops.counter import Counters
@@ -209,7 +201,8 @@ class DatagramsTests(TestCase):
 
     async def test_without_ancillary_data_each_address_has_its_socket(self) -> None:
         """Where no arrival is told, a socket is bound to each address and answers by itself."""
-        self.patch(datagram, "HAS_PKTINFO", False)
+        for module in (arrivals, datagram):
+            self.patch(module, "HAS_PKTINFO", False)
         self.patch(socket, "socket", SocketOfWindows)
         two = Interface(
             name="Ethernet",

@@ -13,7 +13,8 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs, formatEvent
 
 from netbootd import link as link_module
-from netbootd.datagram import Arrival, Datagrams, arrival_at, open_datagrams
+from netbootd.arrival import Arrival, arrival_at
+from netbootd.datagram import Datagrams, open_datagrams
 from netbootd.interface import Interface
 from netbootd.link import Link
 from protocols.dhcp.route import ReplyRoute, RouteKind

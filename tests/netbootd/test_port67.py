@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from netbootd.datagram import Arrival, Datagrams, arrival_at
+from netbootd.arrival import Arrival, arrival_at
+from netbootd.datagram import Datagrams
 from netbootd.port67 import Answer, Port67
 from ops.counter import Counters
 from protocols.dhcp.codec import encode

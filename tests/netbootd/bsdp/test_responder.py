@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from netbootd.arrival import arrival_at
 from netbootd.binding import TableFull
 from netbootd.bsdp import responder as bsdp
 from netbootd.bsdp.responder import MAX_KEY, Admission
-from netbootd.datagram import arrival_at
 from netbootd.event import ImageOffered, ImageSelected, ImagesListed, RequestUnanswered
 from ops.database import StoreError
 from protocols.bsdp import vendor

@@ -11,8 +11,8 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from netbootd.arrival import Arrival, arrival_at
 from netbootd.bsdp.responder import Admission
-from netbootd.datagram import Arrival, arrival_at
 from netbootd.dhcp.leases import Leases
 from netbootd.dhcp.plan import plan_of
 from netbootd.dhcp.responder import DhcpResponder, Place

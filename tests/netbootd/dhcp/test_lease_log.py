@@ -118,8 +118,9 @@ def test_events_of_others_are_left_to_others() -> None:
 def test_every_line_that_the_page_explains_is_written() -> None:
     """The table of the documentation quotes lines that there are."""
     sources = "".join(Path(str(module.__file__)).read_text() for module in (reload, leases))
-    formats = re.findall(r'_log\.\w+\("(.*?)"', sources)
-    known = "\n".join([line.partition(": ")[2] for _, line in EVENTS] + formats)
+    formats = re.findall(r'(?:_log\.\w+\(|text = )"(.*?)"', sources)
+    lines = [line.partition(": ")[2] for _, line in EVENTS] + formats
+    known = "\n".join(lines).replace("{daemon}", "netbootd")
     quoted = re.findall(r"^\| `(.*?)` \|", PAGE.read_text(), re.MULTILINE)
 
     assert len(quoted) == 9

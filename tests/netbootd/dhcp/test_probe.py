@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs, formatEvent
 
-from netbootd.datagram import Arrival, arrival_at
+from netbootd.arrival import Arrival, arrival_at
 from netbootd.dhcp import probe
 from netbootd.dhcp.probe import Prober
 from ops.counter import Counters

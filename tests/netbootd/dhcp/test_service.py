@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from twisted.internet.testing import MemoryReactorClock
 
-from netbootd.datagram import Arrival
+from netbootd.arrival import Arrival
 from netbootd.dhcp.service import PRUNE_INTERVAL, DhcpService
 from netbootd.interface import Interface
 from netbootd.statement import LOAD_LEASES, SCHEMA

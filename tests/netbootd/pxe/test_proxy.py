@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from netbootd.datagram import Arrival, arrival_at
+from netbootd.arrival import Arrival, arrival_at
 from netbootd.pxe.proxy import ProxyResponder
 from protocols.dhcp.codec import decode, encode
 from protocols.dhcp.message import DhcpMessage
