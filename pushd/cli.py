@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from ops.cli import Root
+from ops.cli import ExitCode, Root
 from pushd import __version__
 
 
@@ -39,6 +39,31 @@ def example() -> None:
     from pushd.config import example
 
     click.echo(example(), nl=False)
+
+
+@main.command()
+@click.pass_context
+def demo(ctx: click.Context) -> None:
+    """Deliver ten thousand pushes with a real daemon to a simulator of Apple's, all on this
+    computer, and kill the daemon halfway.
+
+    Needs no privilege, uses the loopback interface only and leaves nothing behind.
+    """
+    import tempfile
+    from random import SystemRandom
+
+    from ops.screen import PIECES
+    from ops.show import show
+    from pushd.demo import PUSHES, Demo
+
+    with tempfile.TemporaryDirectory(prefix="pushd-demo-") as folder:
+        delivered = show(
+            f"pushd {__version__}: {PUSHES} pushes, and a kill -9 halfway",
+            lambda reactor, watcher: Demo(reactor, Path(folder), watcher, SystemRandom()).run(),
+            not_done="Not delivered",
+            amounts=PIECES,
+        )
+    ctx.exit(ExitCode.OK if delivered else ExitCode.FAILED)
 
 
 @main.group()
