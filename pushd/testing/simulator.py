@@ -217,14 +217,14 @@ class Simulator:
         self._look()
 
     def received(self, connection: ApnsConnection) -> None:
-        """Something was received."""
+        """Something was received; the last thing, if it was no HTTP/2."""
+        if connection.violation is not None:
+            self.violations.append(connection.violation)
         self._look()
 
     def over(self, connection: ApnsConnection) -> None:
         """A connection has ended."""
         del self._connections[connection.number]
-        if connection.violation is not None:
-            self.violations.append(connection.violation)
         if connection.number in self._agreed:
             self._agreed.remove(connection.number)
             if self.on_connection is not None:
