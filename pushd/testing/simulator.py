@@ -169,6 +169,7 @@ class Simulator:
     def statistics(self) -> Statistics:
         """Sums since the start."""
         record, devices = self.record, self.service.devices
+        devices.expire(self._unix())
         unagreed = len(self._connections) - len(self._agreed)
         return Statistics(
             received=record.received,

@@ -103,10 +103,27 @@ def test_what_waits_too_long_expires(apple: Background, connect: Connect, clock:
     reach(apple, Reach.OFFLINE, clock.now)
     hand.push(apns_expiration=LATER)
 
-    delivered = reach(apple, Reach.ONLINE, clock.now + 600)
+    before = counts(apple)
+    clock.now += 600
+    after = counts(apple)
 
-    assert delivered == []
-    assert counts(apple) == {"stored": 1, "expired": 1}
+    assert before == {"stored": 1}
+    assert after == {"stored": 1, "expired": 1}
+    assert reach(apple, Reach.ONLINE, clock.now) == []
+
+
+def test_what_has_expired_is_not_delivered_late(
+    apple: Background, connect: Connect, clock: SetClock
+) -> None:
+    """Nor if nobody has looked in the meantime; and what comes after it is stored anew."""
+    hand = connect()
+    reach(apple, Reach.OFFLINE, clock.now)
+    hand.push(apns_expiration=LATER)
+    clock.now += 600
+    hand.push(payload=payload(2), apns_expiration=str(int(clock.now) + 60))
+
+    assert reach(apple, Reach.ONLINE, clock.now) == [payload(2)]
+    assert counts(apple) == {"stored": 2, "expired": 1, "delivered": 1}
 
 
 def test_nothing_is_stored_for_more_than_thirty_days(
