@@ -121,7 +121,7 @@ class _Tunnel(Protocol):
     def _answered(self, code: int, phrase: bytes, rest: bytes) -> None:
         if not 200 <= code < 300:
             said = f"the proxy answered {code} {escape(phrase.decode('latin-1'), 80)}".rstrip()
-            if code == 407:
+            if code in (401, 407):  # 401 is what tinyproxy 1.11 says to a wrong password
                 said += "; check proxy.user and proxy.password_file"
             self._refuse(said)
         elif rest:

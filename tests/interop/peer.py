@@ -53,6 +53,7 @@ PACKAGES = {
     "tc": "iproute2",
     "tcpdump": "tcpdump",
     "tftp": "tftp-hpa",
+    "tinyproxy": "tinyproxy-bin",
     "tshark": "tshark",
     "unshare": "util-linux",
     "wget": "wget",
