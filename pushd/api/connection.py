@@ -65,6 +65,7 @@ class ApiConnection(Protocol):
         self._begin_by = monotonic() + handshake_timeout
         self._on_closed = on_closed
         self._session: Session | None = None
+        self._first = b""  # what came while we could not tell the protocol
         self._reading = True
         self._finished = False
         self.writable = True
@@ -77,8 +78,12 @@ class ApiConnection(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         if self._session is None:
+            data = self._first = self._first + data
+            protocol = self.transport.negotiatedProtocol or _guess(data)
+            if protocol is None:
+                return
+            self._first = b""
             client = Client(address=self.address, certificate=self._certificate())
-            protocol = self.transport.negotiatedProtocol or b"http/1.1"
             self._session = self._make_session(protocol, self, client)
         self._session.received(data)
 
@@ -141,6 +146,18 @@ class ApiConnection(Protocol):
     def _certificate(self) -> x509.Certificate | None:
         shown = self.transport.getPeerCertificate()
         return None if shown is None else cast(x509.Certificate, shown.to_cryptography())
+
+
+def _guess(data: bytes) -> bytes | None:
+    """What a client speaks that negotiated nothing, as aioapns does: HTTP/2 begins with a preface
+    that is no request of HTTP/1.1 (RFC 9113 §3.4). None: it cannot be told yet."""
+    start = data[: len(_PREFACE)]
+    if start == _PREFACE:
+        return b"h2"
+    return None if _PREFACE.startswith(start) else b"http/1.1"
+
+
+_PREFACE = b"PRI "
 
 
 class _Connections(Factory):

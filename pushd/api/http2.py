@@ -74,6 +74,7 @@ class Http2Session:
                 h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL: 0,
             },
         )
+        self._h2.decoder.max_header_list_size = limits.max_head
         self._streams: dict[int, Http2Exchange] = {}
         self._later: deque[Http2Exchange] = deque()  # complete heads, not yet begun
         self._sending: OrderedDict[int, Http2Exchange] = OrderedDict()
@@ -110,6 +111,9 @@ class Http2Session:
                     handle(self, event)
                 if self._ended_at is not None:
                     return
+        except Exception:
+            _log.failure("api: a request failed; its connection is closed")
+            self._goodbye(ErrorCodes.INTERNAL_ERROR)
         finally:
             self._busy = False
         self._proceed()

@@ -168,15 +168,18 @@ def _notification(push: Push, id: str) -> Notification | Refusal:
         if payload:
             return _contradiction(".alert", "`alert` and `payload` exclude each other")
         payload = msgspec.json.encode({"aps": {"alert": push.alert}})
-    device = push.device
+    push_type = type_of_topic(push.topic) if push.push_type is None else push.push_type
+    priority = push.priority
+    if push_type is PushType.BACKGROUND and priority is None:
+        priority = 5  # what Apple wants to be said
     return Notification(
-        device=device if device.islower() else device.lower(),
+        device=push.device.lower(),
         topic=push.topic,
-        push_type=type_of_topic(push.topic) if push.push_type is None else push.push_type,
+        push_type=push_type,
         payload=payload,
         apns_id=id,
         expiration=push.expiration,
-        priority=push.priority,
+        priority=priority,
         collapse_id=push.collapse_id,
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Raw, Struct, field
 
 from protocols.apns.message import PushType
 
@@ -61,7 +61,7 @@ class Push(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     topic: Annotated[str, Meta(description="The bundle id with the suffix of the push type.")] = ""
     push_type: PushType | None = None
     """Default: what the topic's suffix says, else `alert`."""
-    payload: Payload = Raw()
+    payload: Payload = field(default_factory=Raw)
     alert: str | Alert | None = None
     """Makes the payload {"aps":{"alert":…}}."""
     mdm: Wake | None = None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -30,20 +31,25 @@ _OF: Final = {
     "invalid_tokens": (400, 401, 403, 429, 503),
 }
 _DONE: Final = {200: "Done.", 202: "On disk, and on its way."}
+Schema: TypeAlias = Callable[[tuple[type, ...]], dict[str, Any]]
+
 _TEMPLATE: Final = "#/components/schemas/{name}"
 
 
 @functools.cache
 def document(version: str) -> bytes:
     """The document, as JSON. `version` is the daemon's."""
-    types: list[Any] = [Problem]
+    types: dict[type, None] = {Problem: None}
     for operation in OPERATIONS:
-        types += [type for type in (operation.takes, *operation.answers.values()) if type]
-    schemas, components = msgspec.json.schema_components(types, ref_template=_TEMPLATE)
-    refer = {id(type): schema for type, schema in zip(types, schemas, strict=True)}
+        said = [type for types in operation.answers.values() for type in types]
+        types |= dict.fromkeys(said if operation.takes is None else [operation.takes, *said])
+    schemas, components = msgspec.json.schema_components(list(types), ref_template=_TEMPLATE)
+    refer = dict(zip(types, schemas, strict=True))
 
-    def schema(type: Any) -> dict[str, Any]:
-        return refer[id(type)] if type else {"type": "object"}
+    def schema(types: tuple[type, ...]) -> dict[str, Any]:
+        if len(types) == 1:
+            return refer[types[0]]
+        return {"oneOf": [refer[type] for type in types]} if types else {"type": "object"}
 
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
@@ -72,7 +78,7 @@ def document(version: str) -> bytes:
     )
 
 
-def _described(operation: Operation, schema: Any) -> dict[str, Any]:
+def _described(operation: Operation, schema: Schema) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": operation.name,
         "summary": operation.help,
@@ -82,10 +88,10 @@ def _described(operation: Operation, schema: Any) -> dict[str, Any]:
     if operation.scope is not None:
         described["description"] = f"Needs the scope `{operation.scope}`."
     if operation.takes is not None:
-        described["requestBody"] = _body(schema(operation.takes))
+        described["requestBody"] = _body(schema((operation.takes,)))
     responses = described["responses"]
-    for status, type in operation.answers.items():
-        content = {"application/json": {"schema": schema(type)}}
+    for status, types in operation.answers.items():
+        content = {"application/json": {"schema": schema(types)}}
         if operation.takes is Push:
             content["application/x-ndjson"] = {"schema": {"$ref": _TEMPLATE.format(name="Result")}}
         responses[str(status)] = {"description": _DONE[status], "content": content}

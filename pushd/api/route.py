@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 from urllib.parse import parse_qsl
 
 from pushd.api.identity import Scope
@@ -42,9 +42,9 @@ class Operation:
     scope: Scope | None
     """What a client needs; None: nothing but to be known."""
     help: str
-    answers: Mapping[int, Any]
-    """By status: the type of the body, None for `any JSON object`."""
-    takes: Any = None
+    answers: Mapping[int, tuple[type, ...]]
+    """By status: the types that the body may have; none for `any JSON object`."""
+    takes: type | None = None
     """The type of a request's body."""
     parameters: Mapping[str, Parameter] | None = None
 
@@ -84,7 +84,7 @@ OPERATIONS: Final = (
         scope=Scope.SUBMIT,
         help="Hand in one push, an array of them, or NDJSON. Answered when they are on disk.",
         takes=Push,
-        answers={200: Result | BatchResult, 202: Result | BatchResult},
+        answers={200: (Result, BatchResult), 202: (Result, BatchResult)},
         parameters={"wait": _WAIT},
     ),
     Operation(
@@ -93,7 +93,7 @@ OPERATIONS: Final = (
         path="/v1/pushes/{id}",
         scope=Scope.READ,
         help="What became of a push.",
-        answers={200: PushState},
+        answers={200: (PushState,)},
     ),
     Operation(
         name="cancel",
@@ -101,7 +101,7 @@ OPERATIONS: Final = (
         path="/v1/pushes/{id}",
         scope=Scope.CANCEL,
         help="Take a push back that has not been sent.",
-        answers={200: PushState},
+        answers={200: (PushState,)},
     ),
     Operation(
         name="results",
@@ -109,7 +109,7 @@ OPERATIONS: Final = (
         path="/v1/results",
         scope=Scope.READ,
         help="What became of all pushes, in the order in which it was stored.",
-        answers={200: Results},
+        answers={200: (Results,)},
         parameters={"after": _AFTER, "limit": _LIMIT, "wait": _WAIT},
     ),
     Operation(
@@ -118,7 +118,7 @@ OPERATIONS: Final = (
         path="/v1/invalid-tokens",
         scope=Scope.READ,
         help="Tokens that Apple called invalid: to be pushed to no more.",
-        answers={200: InvalidTokens},
+        answers={200: (InvalidTokens,)},
         parameters={"after": _AFTER, "limit": _LIMIT, "wait": _WAIT},
     ),
     Operation(
@@ -127,7 +127,7 @@ OPERATIONS: Final = (
         path="/v1/health",
         scope=None,
         help="Whether pushes are taken.",
-        answers={200: Health},
+        answers={200: (Health,)},
     ),
     Operation(
         name="openapi",
@@ -135,7 +135,7 @@ OPERATIONS: Final = (
         path="/v1/openapi.json",
         scope=None,
         help="This document.",
-        answers={200: None},
+        answers={200: ()},
     ),
 )
 

@@ -49,12 +49,9 @@ def _ask_for_certificates(options: CertificateOptions, file: Path) -> None:
     context = options.getContext()
     store = context.get_cert_store()
     assert store is not None  # noqa: S101 - a context has one
-    authorities = _certificates("api.client_authority", file)
-    for authority in authorities:
+    for authority in _certificates("api.client_authority", file):
         store.add_cert(crypto.X509.from_cryptography(authority))
-    context.set_client_ca_list(
-        [crypto.X509.from_cryptography(authority).get_subject() for authority in authorities]
-    )
+    context.load_client_ca(str(file).encode())  # what a client with several certificates goes by
     context.set_verify(SSL.VERIFY_PEER, lambda *said: bool(said[-1]))
     # OpenSSL fails the handshake of a resumed session, which says nothing of who asks, otherwise.
     context.set_session_id(b"pushd api")

@@ -6,8 +6,10 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from twisted.logger import capturedLogs
 
 from ops.database import StoreError
+from ops.log import json_line
 from pushd.api.bearer import new_token
 from pushd.api.outcomes import PAUSE
 from pushd.outcome import Accepted, Collapsed, Expired, Failed, Outcome, Rejected
@@ -299,3 +301,18 @@ def test_scopes_and_topics(tmp_path: Path) -> None:
         "all results": 403,
         "tokens": 200,
     }
+
+
+def test_a_failed_login_is_logged_without_its_secret(tmp_path: Path) -> None:
+    """Who, and why; and counted."""
+    stand = Stand(tmp_path, anonymous=False)
+
+    with capturedLogs() as events:
+        stand.ask("GET", "/v1/health", headers=NOBODY)
+        stand.ask("GET", "/v1/health")
+    stand.close()
+
+    (event,) = events
+    assert event["client"] == "192.0.2.7"
+    assert "x" * 43 not in json_line(event)
+    assert stand.counters.failed_logins.value == 1
