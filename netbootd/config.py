@@ -234,7 +234,8 @@ class NfsSettings(Struct, frozen=True, kw_only=True):
 
 
 class StateSettings(Struct, frozen=True, kw_only=True):
-    """What must survive a restart: which machine chose which image."""
+    """What must survive a restart: which machine chose which image or boot entry, and with `[dhcp]`
+    every lease. Back it up."""
 
     directory: Annotated[Path | None, Meta(examples=["/var/lib/netbootd"])] = None
     """Folder of the database; created if missing. Default: /var/lib/netbootd for root, otherwise
