@@ -120,6 +120,7 @@ class Queue:
     def stop(self) -> None:
         """Hand the last outcomes to the store, and ask the clock for nothing more. What is still
         in flight is sent again after the next start. The store is closed after this."""
+        self._listeners.clear()
         self.results.stop()
         self._window.stop()
         self._waiting.clear()

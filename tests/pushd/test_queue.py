@@ -639,9 +639,11 @@ def test_a_refill_that_the_disk_refuses_is_tried_again(
 
 
 def test_a_queue_that_stops_keeps_its_last_outcomes(rig: Rig) -> None:
-    """What was settled in the last turn is written, and no clock is left running."""
-    rig.submit(*map(alert, range(3)))
+    """What was settled in the last turn is written, nobody is woken any more, and no clock is left
+    running."""
+    rig.submit(*(alert(n, device=n % 2) for n in range(3)))
     jobs = rig.jobs()
+    rig.woken.clear()
     rig.queue.settle(jobs[0], Accepted(apns_id=jobs[0].id))
     rig.queue.settle(jobs[1], Failed(why="HTTP 503", retry_at=START + 60.0))
 
@@ -649,6 +651,7 @@ def test_a_queue_that_stops_keeps_its_last_outcomes(rig: Rig) -> None:
     rig.settle_down()
 
     assert rig.clock.getDelayedCalls() == []
+    assert rig.woken == []
     rig.crash()
     rig.settle_down()
     assert rig.take() == ids(1, 2)
