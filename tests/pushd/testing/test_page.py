@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
 
 from protocols.apns.reason import Reason
-from pushd.testing import Conduct, Rule
+from pushd.testing import Conduct, Rule, Simulator
+from pushd.testing.control import Order, order_in
 
 PAGE = (Path(__file__).parents[3] / "docs/apns-simulator.md").read_text()
 PYTHON = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
@@ -28,6 +31,23 @@ def test_reasons_exist() -> None:
 
     assert len(words) >= 15
     assert words <= {str(reason) for reason in Reason}
+
+
+ORDERS = re.findall(r"^\| `(\{.*?\})` \|", PAGE, re.MULTILINE)
+
+
+@pytest.mark.parametrize("line", ORDERS)
+def test_orders_are_obeyed(line: str) -> None:
+    """Each order that is listed is one."""
+    order_in(line.encode()).obey(Simulator(None), 0.0)
+
+
+def test_orders_are_complete() -> None:
+    """There is no order that is not listed."""
+    listed_orders = {json.loads(line)["do"] for line in ORDERS}
+    tags = {order.__struct_config__.tag for order in get_args(Order)}
+
+    assert listed_orders == tags
 
 
 def listed(heading: str) -> set[str]:
