@@ -33,6 +33,8 @@ MAX_UNREAD: Final = 1 << 20
 """Bytes of answers that wait for the client. No request is begun while there are more."""
 MAX_CONTROL: Final = 256 << 10
 """Bytes of frames that are no answers, for a client that does not read."""
+MAX_DISCARDED: Final = 256 << 10
+"""Bytes of a body that are read after its request has been answered."""
 PATIENCE: Final = 500
 """Frames that achieve nothing, within `PERIOD`. A client that cancels all of its streams is at one
 for each."""
@@ -193,6 +195,8 @@ class Http2Session:
             if event.data and exchange.sink is not None and exchange.response is None:
                 exchange.sink.received(event.data)
             self._acknowledge(stream_id, size)
+            if exchange.over:
+                self._discard(exchange)
         else:
             exchange.held.append(event.data or b"")
             exchange.held_size += size
@@ -202,7 +206,9 @@ class Http2Session:
         if exchange is None:
             return
         exchange.complete = True
-        if exchange.begun and exchange.sink is not None and exchange.response is None:
+        if exchange.over:
+            self._streams.pop(exchange.stream_id, None)
+        elif exchange.begun and exchange.sink is not None and exchange.response is None:
             exchange.sink.ended()
 
     def _on_reset(self, event: h2.events.StreamReset) -> None:
@@ -319,7 +325,7 @@ class Http2Session:
         self._flush()
         if self._out_size > MAX_CONTROL:
             self._time_out()
-        elif self._draining and not self._streams:
+        elif self._draining and all(exchange.over for exchange in self._streams.values()):
             self._end()
 
     def _send_some(self) -> bool:
@@ -346,12 +352,19 @@ class Http2Session:
         return sent
 
     def _finished(self, exchange: Http2Exchange) -> None:
-        stream_id = exchange.stream_id
-        if not exchange.complete:
-            # RFC 9113 §8.1: the rest of the request is not needed.
-            self._h2.reset_stream(stream_id, ErrorCodes.NO_ERROR)
-        self._sending.pop(stream_id, None)
-        self._streams.pop(stream_id, None)
+        self._sending.pop(exchange.stream_id, None)
+        exchange.over = True
+        if exchange.complete:
+            self._streams.pop(exchange.stream_id, None)
+        else:
+            self._discard(exchange)
+
+    def _discard(self, exchange: Http2Exchange) -> None:
+        """Read on what has been answered. A reset is due at once (RFC 9113 §8.1), but curl 7.88
+        takes it for a failure when it meets a body that is just being sent."""
+        if exchange.body > MAX_DISCARDED:
+            self._h2.reset_stream(exchange.stream_id, ErrorCodes.NO_ERROR)
+            self._streams.pop(exchange.stream_id, None)
 
     def _forget(self, stream_id: int) -> None:
         exchange = self._streams.pop(stream_id, None)
@@ -421,6 +434,7 @@ class Http2Exchange:
         "held",
         "held_size",
         "malformed",
+        "over",
         "pieces",
         "request",
         "response",
@@ -441,6 +455,8 @@ class Http2Exchange:
         self.begun = False
         self.complete = False
         """The body has arrived."""
+        self.over = False
+        """The response has been sent."""
         self.body = 0
         self.held: list[bytes] = []
         self.held_size = 0
