@@ -101,7 +101,7 @@ _STAGES: dict[type[Event], tuple[LogLevel, str]] = {
     RequestUnanswered: (LogLevel.warn, UNANSWERED),
     BootOffered: (LogLevel.info, BOOT_OFFERED),
     BootMenuOffered: (LogLevel.info, MENU_OFFERED),
-    BootUnanswered: (LogLevel.info, BOOT_UNANSWERED),
+    BootUnanswered: (LogLevel.warn, BOOT_UNANSWERED),
     EntrySelected: (LogLevel.info, ENTRY_SELECTED),
     TransferStarted: (LogLevel.debug, STARTED),
     FileMissing: (LogLevel.debug, MISSING),

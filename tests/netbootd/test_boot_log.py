@@ -126,7 +126,7 @@ def text(line: LogEvent) -> str:
         ),
         (
             BootUnanswered(**FIRMWARE, why="no boot entry is for it (uefi-x86-64)"),
-            "info: NetBoot: [1,a8:20:66:1:2:3] PXE client told nothing"
+            "warn: NetBoot: [1,a8:20:66:1:2:3] PXE client told nothing"
             " arch=uefi-x86-64: no boot entry is for it (uefi-x86-64)",
         ),
         (
