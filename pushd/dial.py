@@ -29,7 +29,7 @@ from protocols.apns.event import Event
 from pushd.address import NamedEndpoint, NotReached
 from pushd.connection import H2, Connection, Owner
 from pushd.credential import Credential, CredentialError, read_password_thd
-from pushd.proxy import ProxyRefused, TunnelEndpoint, authority, basic
+from pushd.proxy import ProxyRefused, TunnelEndpoint, authority, basic, bracketed
 from pushd.settings import AppleSettings
 from pushd.world import World
 
@@ -121,7 +121,7 @@ class Line:
 
     async def _dial(self, owner: Owner) -> Connection:
         port = self._settings.port
-        name = self._host if port == 443 else authority(self._host, port)
+        name = bracketed(self._host) if port == 443 else authority(self._host, port)
         opening = _Opening(owner)
         connection = Connection(
             authority=name.encode("ascii"),

@@ -11,6 +11,7 @@ in a short time for an attack. Must never send: it says which connections there 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
@@ -30,6 +31,8 @@ from pushd.world import World
 
 Dial = Callable[[Owner], Deferred[Connection]]
 
+MINUTE: Final = 60.0
+"""Seconds."""
 MAX_DRAINING: Final = 8
 """Connections that may drain for each that may be open, before no other is opened."""
 
@@ -76,6 +79,8 @@ class Pool:
         self._opening: Deferred[None] | None = None
         self._failures = 0
         self._pause_until = 0.0
+        self._openings: deque[float] = deque(maxlen=settings.openings)
+        """When the latest were begun."""
         self._pausing: IDelayedCall | None = None
         self._turning: IDelayedCall | None = None
         self._idling: IDelayedCall | None = None
@@ -92,8 +97,10 @@ class Pool:
             return
         if len(self.draining) >= MAX_DRAINING * self._settings.connections:
             return
-        wait = self._pause_until - self._world.monotonic()
+        now = self._world.monotonic()
+        wait = max(self._pause_until, self._paced_until()) - now
         if wait <= 0:
+            self._openings.append(now)
             self._open()
         elif self._pausing is None:
             self._pausing = self._world.reactor.callLater(wait, self._paused)
@@ -194,6 +201,12 @@ class Pool:
             connection.answered and connection.limit > 1 and connection.free_slots <= 0
             for connection in self.ready
         )
+
+    def _paced_until(self) -> float:
+        """When another may be opened, for there are not to be too many in a minute."""
+        if len(self._openings) < self._settings.openings:
+            return 0.0
+        return self._openings[0] + MINUTE
 
     def _open(self) -> None:
         dialled = self._dial(self)

@@ -67,7 +67,12 @@ def basic(user: str, password: str) -> bytes:
 
 def authority(host: str, port: int) -> str:
     """Host and port as CONNECT names them."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return f"{bracketed(host)}:{port}"
+
+
+def bracketed(host: str) -> str:
+    """A host as it stands before a port: IPv6 addresses in brackets (RFC 3986 §3.2.2)."""
+    return f"[{host}]" if ":" in host else host
 
 
 def _request(target: str, authorization: bytes | None) -> bytes:

@@ -16,7 +16,7 @@ from ops.setting import Duration
 HostName = Annotated[
     str,
     Meta(
-        pattern=r"\A[A-Za-z0-9](?:[A-Za-z0-9._:-]{0,251}[A-Za-z0-9])?\Z",
+        pattern=r"\A[A-Za-z0-9:](?:[A-Za-z0-9._:-]{0,251}[A-Za-z0-9])?\Z",
         description="a host name or an IP address",
     ),
 ]
@@ -139,6 +139,9 @@ class AppleSettings(Struct, frozen=True, kw_only=True):
     """An HTTP proxy on the way."""
     connections: Annotated[int, Meta(ge=1, le=100)] = 4
     """Connections per credential and topic at most; one is opened, more when it is full."""
+    openings: Annotated[int, Meta(ge=1, le=10000)] = 60
+    """Connections opened per credential and topic in a minute at most: Apple takes many connections
+    in a short time for an attack."""
     streams: Annotated[int, Meta(ge=1, le=100000)] = 1500
     """Pushes under way per connection at most, should Apple allow more."""
     connect_timeout: Annotated[Duration, Meta(ge=1, le=300)] = Duration(20)

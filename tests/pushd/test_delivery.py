@@ -448,6 +448,46 @@ def test_back_off() -> None:
     assert stage.delivery.pool.problem == "nobody is there"
 
 
+def test_short_lives() -> None:
+    """A server that answers one push by each connection gets no more of them in a minute than the
+    settings allow."""
+    stage = Stage(openings=6)
+    stage.push(*map(alert, range(100)))
+
+    while stage.clock.seconds() < 300:
+        far = stage.fars[-1]
+        if far.is_gone:
+            stage.wait(1)
+            continue
+        stage.opened(1)
+        far.answer_all()
+        far.goaway(1)
+        stage.turn()
+
+    assert 24 <= stage.dials <= 32
+    assert set(stage.outcomes()) == {"Accepted"}
+
+
+def test_backpressure() -> None:
+    """What the transport does not take is not written, and nothing more is sent meanwhile."""
+    stage = Stage()
+    stage.push(alert(1))
+    far = stage.opened()
+    far.connection.pauseProducing()
+
+    stage.push(*map(alert, range(2, 50)))
+    far.answer(1)
+    stage.turn()
+    far.read()
+    paused = list(far.received)
+    far.connection.resumeProducing()
+    stage.turn()
+    far.answer_all()
+
+    assert paused == [apns_id(1)]
+    assert stage.outcomes() == ["Accepted"] * 49
+
+
 def test_breaker() -> None:
     """When most answers blame token or topic, the topic stops, tries one push, and goes on."""
     stage = Stage(breaker=fast_breaker())

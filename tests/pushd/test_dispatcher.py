@@ -10,6 +10,7 @@ from uuid import UUID
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.internet.threads import deferToThread
 
 from ops.counter import Counters
 from ops.database import Database
@@ -17,12 +18,13 @@ from ops.setting import Duration
 from ops.store import Store
 from protocols.apns.message import Broadcast, Notification, PushType, mdm_payload
 from pushd.credential import Credential
+from pushd.credentials import Credentials
 from pushd.dispatcher import Dispatcher
 from pushd.job import Job, LaneKey
 from pushd.outcome import Accepted, Outcome
 from pushd.queue import Queue
 from pushd.queue_settings import QueueSettings
-from pushd.settings import BreakerSettings
+from pushd.settings import BreakerSettings, CredentialSettings
 from pushd.statement import SCHEMA
 from pushd.testing import Conduct, Cut, CutAt, GoAway, Reset, Rule, Silence
 from pushd.testing.rule import REFUSED_STREAM
@@ -305,6 +307,34 @@ class CredentialTests(DispatcherCase):
         assert self.simulator.statistics.connections >= 4
         assert self.counted("pushes_uncertain") == 0
 
+    async def test_files(self) -> None:
+        """A certificate that is renewed on disk is used for what comes then, without a stop."""
+        pair = self.simulator.authority.provider(MDM)
+        certificate, key = self.folder / "mdm.pem", self.folder / "mdm.key"
+        pair.write(certificate, key)
+        followed = Credentials(
+            [CredentialSettings(name="mdm", certificate=certificate, key=key)],
+            clock=reactor,  # type: ignore[arg-type]
+            unix=time.time,
+            in_thread=deferToThread,
+            counters=self.counters,
+        )
+        self.credentials = followed  # type: ignore[assignment]
+        followed.startService()
+        self.addCleanup(followed.stopService)
+        self.dispatch()
+        await self.submit(wake(1))
+        await self.delivered(wake(1))
+
+        self.simulator.authority.provider(MDM).write(certificate, key)
+        await followed.look(patient=False)
+        await self.submit(wake(2))
+        await self.delivered(wake(2))
+
+        self.once(wake(1), wake(2))
+        assert self.simulator.statistics.connections == 2
+        assert self.counted("connections_replaced") == 1
+
     async def test_bulkheads(self) -> None:
         """A credential that Apple refuses, and a topic that gets no answers, keep no other from
         being delivered."""
@@ -352,7 +382,9 @@ class FaultTests(DispatcherCase):
     async def test_cut_at_every_frame(self) -> None:
         """A connection that is cut after any frame, received or sent, costs no push; one is sent
         twice only if its answer was lost."""
-        self.dispatch(self.certificate(), first_retry=Duration(0.1), longest_retry=Duration(1))
+        self.dispatch(
+            self.certificate(), openings=1000, first_retry=Duration(0.1), longest_retry=Duration(1)
+        )
         number = 0
         for direction in ("received", "sent"):
             for abort in (False, True):
