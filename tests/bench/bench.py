@@ -93,15 +93,16 @@ class Bench:
         """Call this at the end; the last one first."""
         self._stack.callback(function, *arguments)
 
-    def compiled(self, name: str) -> str:
-        """The path of `name`.c compiled."""
+    def compiled(self, name: str, *libraries: str) -> str:
+        """The path of `name`.c compiled, with OpenSSL's `ssl` and the like."""
         program = self.folder / name
         if not program.exists():
             compiler = shutil.which("cc") or shutil.which("gcc")
             if compiler is None:
                 raise SystemExit("the bench needs a C compiler (Debian: apt install gcc libc6-dev)")
             source = HERE / f"{name}.c"
-            subprocess.run([compiler, "-O2", "-o", program, source], check=True)
+            linked = [f"-l{library}" for library in libraries]
+            subprocess.run([compiler, "-O2", "-o", program, source, *linked], check=True)
         return str(program)
 
     def serve(

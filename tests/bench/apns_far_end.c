@@ -1,0 +1,170 @@
+/* The far end of the push bench: TLS, HTTP/2, and 200 to every request.
+
+     apns_far_end CERTIFICATE KEY AUTHORITY PORT      on 127.0.0.1
+
+   A connection is served by its own process. It asks for a client certificate of AUTHORITY and
+   takes clients without one too (h2load has none). Each request is answered by `:status 200` and
+   its apns-id, which is looked for and not decoded (where it is not found, because it is in the
+   table, one is made up): what is to be measured is the client. 1,000 streams, a window that does
+   not close. */
+
+#define _GNU_SOURCE
+
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING };
+enum { END_STREAM = 1, ACK = 1, ROOM = 1 << 20 };
+
+static const char PREFACE[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+static const unsigned char HELLO[] = {
+    0, 0, 6, SETTINGS, 0, 0, 0, 0, 0, 0, 3, 0, 0, 3, 0xe8, /* 1,000 streams */
+    0, 0, 4, 8, 0, 0, 0, 0, 0, 0x3f, 0xff, 0, 0,           /* the connection's window */
+};
+static const unsigned char ANSWER[] = "\x88\0\7apns-id"; /* and a text */
+static const char PLAIN[] = "eabeae54-14a8-11e5-b60b-";   /* how each apns-id begins */
+static const char HUFFMAN[] = /* the same in Huffman code, as far as whole bytes go */
+    "\x28\xe3\x28\xca\xdb\x4b\x05\xa1\xbc\xb0\x42\x56\xd6\x8d\xc0\x46";
+
+static unsigned char in[ROOM], out[4 * ROOM];
+static size_t filled, written;
+
+static void put(const void *bytes, size_t size) {
+    memcpy(out + written, bytes, size);
+    written += size;
+}
+
+static void put_head(uint32_t size, int kind, int flags, uint32_t stream) {
+    unsigned char head[9] = {size >> 16, size >> 8, size, kind, flags,
+                             stream >> 24, stream >> 16, stream >> 8, stream};
+    put(head, sizeof head);
+}
+
+/* The apns-ids of the requests under way, as texts of HPACK: a length, and as many bytes. */
+static unsigned char ids[4096][128];
+
+/* HEADERS: the apns-id as it is written there, or one of ours. */
+static void begin(uint32_t stream, const unsigned char *block, size_t size) {
+    static uint64_t number;
+    unsigned char *id = ids[stream / 2 % 4096];
+    const unsigned char *found = memmem(block, size, PLAIN, sizeof PLAIN - 1);
+    if (!found) found = memmem(block, size, HUFFMAN, sizeof HUFFMAN - 1);
+    if (found > block && found + (found[-1] & 0x7f) <= block + size) {
+        memcpy(id, found - 1, 1 + (found[-1] & 0x7f));
+        return;
+    }
+    snprintf((char *)id, 38, "\x24%s%012llx", PLAIN, (unsigned long long)number++);
+}
+
+/* The request has ended. */
+static void answer(uint32_t stream) {
+    const unsigned char *id = ids[stream / 2 % 4096];
+    size_t size = 1 + (id[0] & 0x7f);
+    put_head(sizeof ANSWER - 1 + size, HEADERS, 5, stream);
+    put(ANSWER, sizeof ANSWER - 1);
+    put(id, size);
+}
+
+/* What is whole of the input; the rest is moved to its start. */
+static void take(void) {
+    size_t at = 0;
+    uint32_t bodies = 0;
+    while (filled - at >= 9) {
+        const unsigned char *head = in + at;
+        size_t size = head[0] << 16 | head[1] << 8 | head[2];
+        uint32_t stream = (head[5] & 0x7f) << 24 | head[6] << 16 | head[7] << 8 | head[8];
+        int kind = head[3], flags = head[4];
+        if (filled - at < 9 + size) break;
+        if (kind == HEADERS) begin(stream, head + 9, size);
+        if ((kind == DATA || kind == HEADERS) && flags & END_STREAM) answer(stream);
+        if (kind == DATA) bodies += size;
+        if (kind == SETTINGS && !(flags & ACK)) put_head(0, SETTINGS, ACK, 0);
+        if (kind == PING && !(flags & ACK)) {
+            put_head(8, PING, ACK, 0);
+            put(head + 9, 8);
+        }
+        at += 9 + size;
+    }
+    if (bodies) {
+        unsigned char increment[4] = {bodies >> 24, bodies >> 16, bodies >> 8, bodies};
+        put_head(4, 8, 0, 0);
+        put(increment, 4);
+    }
+    memmove(in, in + at, filled - at);
+    filled -= at;
+}
+
+static void serve(SSL *tls) {
+    if (SSL_accept(tls) != 1) return;
+    put(HELLO, sizeof HELLO);
+    for (int greeted = 0;;) {
+        if (written && !SSL_has_pending(tls)) {
+            if (SSL_write(tls, out, written) <= 0) return;
+            written = 0;
+        }
+        int got = SSL_read(tls, in + filled, ROOM - filled);
+        if (got <= 0) return;
+        filled += got;
+        if (!greeted && filled >= 24) {
+            if (memcmp(in, PREFACE, 24)) return;
+            filled -= 24;
+            memmove(in, in + 24, filled);
+            greeted = 1;
+        }
+        if (greeted) take();
+    }
+}
+
+static int choose(SSL *tls, const unsigned char **chosen, unsigned char *size,
+                  const unsigned char *offered, unsigned int offered_size, void *unused) {
+    (void)tls, (void)unused;
+    static const unsigned char h2[] = "\2h2";
+    return SSL_select_next_proto((unsigned char **)chosen, size, h2, 3, offered, offered_size) ==
+                   OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+int main(int count, char **arguments) {
+    if (count != 5) return 2;
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGCHLD, SIG_IGN);
+    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+    SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+    if (SSL_CTX_use_certificate_chain_file(context, arguments[1]) != 1 ||
+        SSL_CTX_use_PrivateKey_file(context, arguments[2], SSL_FILETYPE_PEM) != 1 ||
+        SSL_CTX_load_verify_locations(context, arguments[3], NULL) != 1) {
+        ERR_print_errors_fp(stderr);
+        return 1;
+    }
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_session_id_context(context, (const unsigned char *)"push", 4);
+    SSL_CTX_set_alpn_select_cb(context, choose, NULL);
+    int listener = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons(atoi(arguments[4])),
+                                  .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    if (bind(listener, (struct sockaddr *)&address, sizeof address) || listen(listener, 16)) {
+        perror("listen");
+        return 1;
+    }
+    for (;;) {
+        int client = accept(listener, NULL, NULL);
+        if (client < 0) continue;
+        if (fork() == 0) {
+            close(listener);
+            setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+            SSL *tls = SSL_new(context);
+            SSL_set_fd(tls, client);
+            serve(tls);
+            _exit(0);
+        }
+        close(client);
+    }
+}
