@@ -107,6 +107,10 @@ class SecureConnection(TimedConnection, Protocol):
 
     # Our own.
 
+    @property
+    def _is_resting(self) -> bool:
+        return self._response is None and not self._paused
+
     def _proceed(self) -> None:
         """Write until told to pause, or until all that was asked for has been answered."""
         while not (self._paused or self._lingering):

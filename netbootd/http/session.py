@@ -2,7 +2,8 @@
 
 One `Transfer` is told for each file that is read on a connection, one after another: a Mac reads
 its root image by a hundred thousand ranges, and that is one transfer, which is complete when the
-connection ends between two responses.
+connection ends between two responses. Who has been given all bytes of a file, and leaves its
+connection open at a menu or in a kernel that it started, has read it a second later.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from netbootd.http.limit import Patience, Phase
 from netbootd.http.response import Response
 from netbootd.http.site import Site
 from netbootd.transfer import PROGRESS_INTERVAL, Outcome, Transfer
+
+REST = 1.0
+"""Seconds after the last byte of a file was sent, until it counts as read."""
 
 
 class Connection(Protocol):
@@ -116,6 +120,18 @@ class Session:
             self.conversation.rest()
         return self._patience.exhausted(phase, headway, now)
 
+    @property
+    def has_all(self) -> bool:
+        """Whether each byte of the file was sent once."""
+        transfer = self.transfer
+        return transfer is not None and 0 < transfer.sent == transfer.size
+
+    def rest(self, now: float) -> None:
+        """Nothing is left to send: what was read whole is read, unless it is read on at once."""
+        if self.has_all and now - self._sent_at >= REST:
+            self._finish(Outcome.COMPLETE)
+            self._file = None
+
     def end(self, outcome: Outcome) -> None:
         """The connection is gone."""
         counters = self._site.counters
@@ -149,7 +165,14 @@ class TimedConnection(ABC):
     _response: Response | None
     """The one on its way."""
 
+    @property
+    def _is_resting(self) -> bool:
+        """Whether all that was to be sent has been handed on."""
+        return self._response is None
+
     def sweep(self, now: float) -> None:
+        if self._is_resting:
+            self._session.rest(now)
         responding = self._response is not None
         phase = self._session.phase(responding=responding, lingering=self._lingering)
         if not self._session.sweep(phase, now):
@@ -164,7 +187,8 @@ class TimedConnection(ABC):
             self._end(Outcome.COMPLETE)
 
     def stop(self) -> None:
-        self._end(Outcome.STOPPED)
+        read = self._is_resting and self._session.has_all
+        self._end(Outcome.COMPLETE if read else Outcome.STOPPED)
 
     @abstractmethod
     def _proceed(self) -> None:

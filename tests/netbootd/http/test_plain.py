@@ -15,6 +15,7 @@ from twisted.trial.unittest import TestCase
 import netbootd.http.service
 from netbootd.http.limit import LINGER
 from netbootd.http.plain import SENDFILE, TURN_BYTES, PlainConnection
+from netbootd.http.session import REST
 from netbootd.poll import ReactorGroup
 from netbootd.transfer import Outcome
 from tests.netbootd.http.client import (
@@ -321,6 +322,43 @@ class PatienceTests(Served):
 
         (transfer,) = self.place.observer.ended
         assert (transfer.outcome, transfer.ended_at) == (Outcome.COMPLETE, transfer.started_at)
+
+    async def test_left_open(self) -> None:
+        """Who has the whole file has read it, though its connection stays open, as iPXE's does."""
+        sock = self.connected()
+        sock.sendall(get())
+        await in_thread(read_answer, sock)
+        self.later(0)
+        assert self.outcomes == []
+
+        self.later(REST)
+
+        (transfer,) = self.place.observer.ended
+        assert (transfer.outcome, transfer.sent) == (Outcome.COMPLETE, len(DISK))
+        assert (transfer.ended_at, self.service.connections) == (transfer.started_at, 1)
+        sock.sendall(get("Range: bytes=0-9"))
+        await in_thread(read_answer, sock)
+        assert len(self.place.observer.begun) == 2
+
+    async def test_parts_are_not_the_whole(self) -> None:
+        """A Mac that rests between two ranges has not read its root image."""
+        sock = self.connected()
+        sock.sendall(get("Range: bytes=0-9"))
+        await in_thread(read_answer, sock)
+
+        self.later(REST)
+
+        assert self.outcomes == []
+
+    async def test_stop_after_the_whole(self) -> None:
+        """Our stop cuts nothing off that was read whole."""
+        sock = self.connected()
+        sock.sendall(get())
+        await in_thread(read_answer, sock)
+
+        self.service.stopService()
+
+        assert self.outcomes == [Outcome.COMPLETE]
 
     async def test_idle_connection_keeps_no_file_open(self) -> None:
         """The file of an idle connection is closed long before the connection."""

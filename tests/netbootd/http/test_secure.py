@@ -19,6 +19,7 @@ from twisted.trial.unittest import TestCase
 from netbootd.http.limit import LINGER, Admission
 from netbootd.http.secure import CredentialsError, load_credentials
 from netbootd.http.service import SWEEP_INTERVAL, HttpsService
+from netbootd.http.session import REST
 from netbootd.transfer import Outcome
 from tests.netbootd.http.certificate import rsa_key, write_credentials
 from tests.netbootd.http.client import connect, get, read_answer, read_head, read_to_end
@@ -382,6 +383,38 @@ class InterruptionTests(SecureTests):
         self.later(LINGER)
 
         await until(lambda: not self.service.connections)
+
+    async def test_left_open(self) -> None:
+        """As with plain HTTP: who has the whole file has read it, though it does not close."""
+
+        def read() -> ssl.SSLSocket:
+            sock = self.secured()
+            sock.sendall(get())
+            read_answer(sock)  # type: ignore[arg-type]
+            return sock
+
+        await in_thread(read)
+        self.later(0)
+        assert self.outcomes == []
+
+        self.later(REST)
+
+        assert self.outcomes == [Outcome.COMPLETE]
+
+    async def test_stop_after_the_whole(self) -> None:
+        """Likewise our stop cuts nothing off that was read whole."""
+
+        def read() -> ssl.SSLSocket:
+            sock = self.secured()
+            sock.sendall(get())
+            read_answer(sock)  # type: ignore[arg-type]
+            return sock
+
+        await in_thread(read)
+
+        await self.service.stopService()
+
+        assert self.outcomes == [Outcome.COMPLETE]
 
     async def test_stop(self) -> None:
         """When the service stops, its connections end, and it can be started again."""
