@@ -7,15 +7,21 @@ from typing import Final
 
 from pushd.credential import Credential
 from pushd.credentials import Credentials
+from pushd.settings import CredentialSettings
 
 MOST: Final = 10_000
 """Topics remembered, some 200 bytes each; then all are looked up anew."""
 
 
 class Choice:
-    """By topic, the names of those that are good for it, in the order of the configuration."""
+    """By topic, the names of those that are good for it, in the order of the configuration.
 
-    def __init__(self, credentials: Credentials) -> None:
+    One that cannot be used yet counts for the topics that the configuration gives it: its pushes
+    wait for it.
+    """
+
+    def __init__(self, settings: Sequence[CredentialSettings], credentials: Credentials) -> None:
+        self._settings = settings
         self._credentials = credentials
         self._known: dict[str, tuple[str, ...]] = {}
         credentials.listen(self._forget)
@@ -27,11 +33,13 @@ class Choice:
             if len(self._known) >= MOST:
                 self._known.clear()
             found = self._known[topic] = tuple(
-                name
-                for name in self._credentials.names()
-                if (credential := self._credentials.get(name)) and credential.covers(topic)
+                one.name for one in self._settings if self._covers(one, topic)
             )
         return found
+
+    def _covers(self, settings: CredentialSettings, topic: str) -> bool:
+        credential = self._credentials.get(settings.name)
+        return topic in settings.topics if credential is None else credential.covers(topic)
 
     def _forget(self, renewed: Credential) -> None:
         self._known.clear()

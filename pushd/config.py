@@ -40,8 +40,7 @@ class Config(Struct, frozen=True, kw_only=True):
     api: ApiSettings = ApiSettings()
     credentials: tuple[CredentialSettings, ...] = field(default=(), name="credential")
     """What proves to Apple who we are: a certificate, or a signing key. Without any, nothing can be
-    sent. Give each a table of its own; of those for one topic the first is used, unless a push says
-    otherwise."""
+    sent. Give each a table of its own; where several are for one topic, a push has to name one."""
     apple: AppleSettings = AppleSettings()
     queue: QueueSettings = QueueSettings()
     state: StateSettings = StateSettings()

@@ -196,7 +196,7 @@ class PushService(MultiService):
             tls=tls,
             clients=clients,
             queue=self.queue,
-            credentials=Choice(self.credentials),
+            credentials=Choice(config.credentials, self.credentials),
             counters=self.counters,
             version=__version__,
             unix=world.unix,

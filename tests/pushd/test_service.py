@@ -170,6 +170,24 @@ class TestChanges:
 
         assert result["state"] == "accepted"
 
+    def test_a_credential_that_comes_late(self, site: Site) -> None:
+        """Pushes for the topics that the configuration gives it are taken in, and wait for it."""
+        good = (site.folder / "app.pem").read_bytes()
+        (site.folder / "app.pem").write_text("nothing")
+        site.tail += f'topics = ["{APP}"]\n'
+        items = pushes(10)
+
+        with site.daemon() as daemon:
+            assert daemon.said("1 credential (1 unusable)")
+            assert len(hand_in(daemon.api(), items)) == 10
+            (other,) = pushes(1, first=10, topic="com.example.other")
+            refused, _ = daemon.api().json("POST", "/v1/pushes", other)
+            (site.folder / "app.pem").write_bytes(good)
+            daemon.signal(signal.SIGHUP)
+            site.until_accepted(ids(items))
+
+        assert refused == 400
+
     def test_clients_are_read_again(self, site: Site) -> None:
         """SIGHUP: a client that is no longer in the file is not let in; a wrong file changes
         nothing."""
