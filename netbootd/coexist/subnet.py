@@ -8,6 +8,7 @@ from ipaddress import IPv4Interface
 from netbootd.config import Config
 from netbootd.dhcp.settings import SubnetSettings
 from netbootd.interface import Interface
+from ops.config import Invalid
 from ops.finding import Finding, Severity
 
 SUBJECT = "DHCP"
@@ -15,13 +16,21 @@ SUBJECT = "DHCP"
 
 def about_subnets(settings: Config, interfaces: Sequence[Interface]) -> Iterator[Finding]:
     """A finding for each interface without a subnet, and for each subnet that is cut otherwise
-    than its interface. Nothing unless `[dhcp]` is enabled."""
+    than its interface; and an error where our own address is somebody else's. Nothing unless
+    `[dhcp]` is enabled."""
     dhcp = settings.dhcp
     if not dhcp.enabled:
         return
-    for interface in interfaces:
-        if settings.on(interface.name).dhcp:
-            yield from _about(interface, dhcp.subnets)
+    from netbootd.dhcp.plan import plan_of  # heavy, and not needed by who leases nothing
+
+    leasing = [one for one in interfaces if settings.on(one.name).dhcp]
+    try:
+        plan_of(dhcp, ours={address.ip for one in leasing for address in one.addresses})
+    except Invalid as error:
+        text = f"dhcp.{error.key}: {error.problem}; {error.remedy}"
+        yield Finding(Severity.ERROR, SUBJECT, text)
+    for interface in leasing:
+        yield from _about(interface, dhcp.subnets)
 
 
 def _about(interface: Interface, subnets: Sequence[SubnetSettings]) -> Iterator[Finding]:

@@ -51,7 +51,7 @@ def plan_of(settings: DhcpSettings, *, ours: Collection[IPv4Address] = ()) -> Pl
     """
     _check_names(settings)
     _check_networks(settings.subnets)
-    hosts = _hosts(settings)
+    hosts = _hosts(settings, ours)
     if settings.enabled and settings.known_only and not hosts:
         raise Invalid("known_only", "serves nobody", "add a [[dhcp.host]], or set it to false")
     fixed = {*ours, *(host.address for host in hosts if host.address is not None)}
@@ -208,14 +208,19 @@ def _require_host(key: str, address: IPv4Address, network: IPv4Network) -> None:
 # Machines.
 
 
-def _hosts(settings: DhcpSettings) -> tuple[Host, ...]:
+def _hosts(settings: DhcpSettings, ours: Collection[IPv4Address]) -> tuple[Host, ...]:
     networks = [subnet.network for subnet in settings.subnets]
     hosts = []
     seen: dict[object, list[tuple[str, IPv4Network | None]]] = {}
     addresses: dict[IPv4Address, str] = {}
+    routers = {router for one in settings.subnets for _, router in _each("", one.router)}
+    not_theirs = dict.fromkeys(routers, "a router") | dict.fromkeys(ours, "this computer")
     for n, host in enumerate(settings.hosts):
         path = f"host[{n}]"
         home = _home(host, path, networks, addresses)
+        if host.address in not_theirs:
+            problem = f"{host.address} is the address of {not_theirs[host.address]}"
+            raise Invalid(f"{path}.address", problem, "give the machine another")
         for key, identity in _identities(host, path):
             others = seen.setdefault(identity, [])
             for name, network in others:

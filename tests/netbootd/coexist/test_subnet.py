@@ -46,6 +46,17 @@ def test_a_subnet_that_is_cut_otherwise() -> None:
     ]
 
 
+def test_a_reservation_of_our_own_address() -> None:
+    """Our own address in a [[dhcp.host]] would stop the start: an error with the key."""
+    host = '[[dhcp.host]]\nname = "a"\nmac = "52:54:00:00:00:01"\naddress = "10.0.0.1"\n'
+
+    assert said(LEASING.format(network="10.0.0.0/24") + host, "10.0.0.1/24") == [
+        "ERROR: dhcp.host[0].address: 10.0.0.1 is the address of this computer; give the machine"
+        " another",
+        "ok: leases addresses of 10.0.0.0/24 on eth0",
+    ]
+
+
 @pytest.mark.parametrize(
     "settings",
     ["", LEASING.format(network="10.9.0.0/24") + "[interface.eth0]\ndhcp = false\n"],

@@ -10,7 +10,7 @@ import pytest
 from netbootd.config import Config
 from netbootd.dhcp.plan import plan_of
 from netbootd.dhcp.settings import DhcpSettings
-from ops.config import ConfigError, parse
+from ops.config import ConfigError, Invalid, parse
 from protocols.dhcp import registry
 from protocols.dhcp.option import RawOption
 from protocols.dhcp.server.plan import ClientClass, Host, LeaseTimes, Plan, Pool, Subnet
@@ -219,6 +219,22 @@ def test_our_own_addresses_are_never_leased() -> None:
     plan = planned(LEAST.replace('10.0.0.1"', '10.0.0.199"'), "10.0.0.100", "192.168.0.1")
 
     assert plan.subnets[0].pools[0].ranges == (span("10.0.0.101", "10.0.0.198"),)
+
+
+@pytest.mark.parametrize(
+    ("address", "whose"), [("10.0.0.1", "a router"), ("10.0.0.9", "this computer")]
+)
+def test_our_own_addresses_and_those_of_routers_are_reserved_for_nobody(
+    address: str, whose: str
+) -> None:
+    """A reservation of an address that somebody has is refused with its key."""
+    host = f'[[dhcp.host]]\nname = "a"\nmac = "52:54:00:00:00:01"\naddress = "{address}"\n'
+
+    with pytest.raises((Invalid, ConfigError)) as caught:
+        planned(LEAST + host, "10.0.0.9")
+
+    assert caught.value.key.endswith("host[0].address")
+    assert caught.value.problem == f"{address} is the address of {whose}"
 
 
 @pytest.mark.parametrize(
