@@ -17,7 +17,6 @@ from random import Random
 from typing import Any, Final
 
 from h2.config import H2Configuration
-from h2.connection import H2Connection
 from h2.events import (
     ConnectionTerminated,
     DataReceived,
@@ -30,7 +29,6 @@ from h2.events import (
     WindowUpdated,
 )
 from h2.exceptions import ProtocolError
-from OpenSSL.crypto import X509
 from twisted.internet.interfaces import (
     IDelayedCall,
     IHandshakeListener,
@@ -43,6 +41,7 @@ from zope.interface import implementer
 
 from pushd.testing.certificate import scope_of
 from pushd.testing.conduct import Conduct
+from pushd.testing.http2 import Engine, Request, TlsTransport
 from pushd.testing.rule import REFUSED_STREAM, Cut, GoAway, Reset, Silence
 from pushd.testing.service import MAX_BODY, Answer, Call, Caller, PushService
 from pushd.testing.wire import (
@@ -58,35 +57,7 @@ from pushd.testing.wire import (
 ALPN: Final = b"h2"
 LINGER: Final = 5.0
 """Seconds that a client has to close what the simulator has closed."""
-SWEEP: Final = 64
-"""New streams between two searches for closed ones."""
 VIOLATED: Final = b"Maximum active streams violated"
-
-
-class TlsTransport(typing.Protocol):
-    """What is used of Twisted's TLS transport."""
-
-    negotiatedProtocol: bytes | None
-    transport: Any
-    """The TCP connection below."""
-
-    def write(self, data: bytes) -> None: ...
-
-    def loseConnection(self) -> None: ...
-
-    def abortConnection(self) -> None: ...
-
-    def pauseProducing(self) -> None: ...
-
-    def resumeProducing(self) -> None: ...
-
-    def registerProducer(self, producer: IPushProducer, streaming: bool) -> None: ...
-
-    def unregisterProducer(self) -> None: ...
-
-    def getPeerCertificate(self) -> X509 | None: ...
-
-    def setTcpNoDelay(self, enabled: bool) -> None: ...
 
 
 class Watcher(typing.Protocol):
@@ -100,30 +71,6 @@ class Watcher(typing.Protocol):
 
     def over(self, connection: ApnsConnection) -> None:
         """It has ended, begun or not."""
-
-
-class _Engine(H2Connection):
-    """h2, with streams that somebody else counts. Its own counting visits all of them each time."""
-
-    _asked = 0
-
-    @property
-    def open_inbound_streams(self) -> int:
-        """None, as far as a limit goes. Lets h2 forget closed streams now and then."""
-        self._asked += 1
-        if self._asked % SWEEP == 0:
-            self._open_streams(1)
-        return 0
-
-
-class _Stream:
-    """A request that has not been answered."""
-
-    __slots__ = ("body", "headers")
-
-    def __init__(self, headers: list[tuple[bytes, bytes]]) -> None:
-        self.headers = headers
-        self.body = b""
 
 
 @implementer(IHandshakeListener, IPushProducer)
@@ -155,9 +102,9 @@ class ApnsConnection(Protocol):
         self._unix = unix
         self._random = random
         self._watcher = watcher
-        self._h2 = _Engine(H2Configuration(client_side=False, header_encoding=None))
+        self._h2 = Engine(H2Configuration(client_side=False, header_encoding=None))
         self._caller: Caller | None = None
-        self._streams: dict[int, _Stream] = {}
+        self._streams: dict[int, Request] = {}
         self._highest = 0
         self._last = MAX_STREAM
         self._closes = False
@@ -302,7 +249,7 @@ class ApnsConnection(Protocol):
         if stream > self._last:
             return  # RFC 9113 §6.8: ignored
         if len(self._streams) < max(self._limits):
-            self._streams[stream] = _Stream(event.headers)
+            self._streams[stream] = Request(event.headers)
         elif self.conduct.excess == "refuse":
             self._h2.reset_stream(stream, REFUSED_STREAM)
             self._service.record.refused += 1
