@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.interop.peer import peer
 from tests.pushd.api.authority import Authority
 
 ROOT = Path(__file__).parent.parent.parent.parent
@@ -47,7 +48,12 @@ class Running:
     def run(self, *command: str, cwd: Path | None = None) -> str:
         """A program that has to succeed; what it printed."""
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=PATIENCE, check=False, cwd=cwd
+            [peer(command[0]), *command[1:]],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+            cwd=cwd,
         )
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
         return done.stdout
@@ -56,7 +62,14 @@ class Running:
         """One request by curl, which trusts the server's authority."""
         done = subprocess.run(
             [
-                *("curl", "--silent", "--show-error", "--include", "--max-time", str(PATIENCE)),
+                *(
+                    peer("curl"),
+                    "--silent",
+                    "--show-error",
+                    "--include",
+                    "--max-time",
+                    str(PATIENCE),
+                ),
                 *("--cacert", str(self.folder / "authority.pem"), *options, self.url + path),
             ],
             input=input,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import shutil
 import socket
 import ssl
 import subprocess
@@ -25,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from pushd.api.bearer import new_token
+from tests.interop.peer import node_modules, peer
 from tests.pushd.api.running import Running, running
 from tests.pushd.api.stand import APP, PUSH
 
@@ -217,10 +217,54 @@ def test_aioapns_as_it_is(api: Running) -> None:
     assert (results[-1].status, results[-1].description) == ("400", "BadDeviceToken")
 
 
+NODE = """
+const apn = require("@parse/node-apn");
+const said = JSON.parse(process.argv[1]);
+const provider = new apn.Provider(said.provider);
+(async () => {
+  const results = [];
+  for (const token of said.tokens) {
+    const note = new apn.Notification({ topic: said.topic, alert: "hello", pushType: "alert" });
+    const result = await provider.send(note, token);
+    const failed = result.failed.map((f) => [f.device, f.status, f.response]);
+    results.push([result.sent.map((sent) => sent.device), failed]);
+  }
+  await provider.shutdown();
+  console.log(JSON.stringify(results));
+})();
+"""
+
+
+def test_node_apn_as_it_is(api: Running) -> None:
+    """Many devices at once; one whose token is none."""
+    modules = node_modules("@parse/node-apn")
+    private = KEY_OF_APP.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    devices = [f"{number:064x}" for number in range(100)]
+    said = {
+        "provider": {
+            "production": True,
+            "address": "127.0.0.1",
+            "port": api.port,
+            "servername": "localhost",
+            "ca": (api.folder / "authority.pem").read_text(),
+            "token": {"key": private.decode(), "keyId": KEY, "teamId": TEAM},
+        },
+        "topic": APP,
+        "tokens": [devices, ["abc"]],
+    }
+
+    printed = api.run("node", "-e", NODE, json.dumps(said), cwd=modules.parent)
+
+    (sent, failed), (none, refused) = json.loads(printed)
+    assert (sorted(sent), failed, none) == (devices, [], [])
+    ((device, status, response),) = refused
+    assert (device, int(status), response) == ("abc", 400, {"reason": "BadDeviceToken"})
+
+
 def test_tls_is_not_older_than_configured(api: Running) -> None:
     """openssl cannot have TLS 1.1; ALPN is h2 for whoever offers both."""
     where = f"localhost:{api.port}"
-    openssl = shutil.which("openssl") or "openssl"
+    openssl = peer("openssl")
     offered = ["-alpn", "http/1.1,h2", "-CAfile", str(api.folder / "authority.pem")]
 
     old = subprocess.run(
