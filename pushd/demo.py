@@ -85,7 +85,7 @@ class Verdict:
     def __str__(self) -> str:
         again = f"{self.repeated} sent again for lost answers" if self.repeated else "none twice"
         rate = self.pushes / self.seconds
-        return f"{self.pushes} accepted, none lost, {again}; {rate:,.0f} pushes/s"
+        return f"{self.pushes} accepted, none lost, {again}; {rate:.0f} pushes/s"
 
 
 def judged(

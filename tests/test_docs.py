@@ -16,6 +16,8 @@ from images.info import parse_info
 from images.paths import Refusal
 from netbootd.config import Config
 from ops.config import parse
+from pushd.api.access import ClientsFile
+from pushd.config import Config as PushConfig
 from tests.docs.gallery import messages, played
 from tests.docs.page import Block, blocks, commands, normal, pattern, unkept
 from tests.docs.reader import SERVES, reader
@@ -58,12 +60,13 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "block", [b for b in BLOCKS if b.language == "toml"], ids=lambda block: block.place
 )
 def test_configuration_loads(block: Block) -> None:
-    """Every configuration and every boot.toml that is shown is one that netbootd takes."""
+    """Every configuration and every boot.toml that is shown is one that its daemon takes."""
     file = Path(block.file or "")
     if file.name == FILE_NAME:
         parse_boot_toml(block.text.encode(), file)
     else:
-        parse(block.text.encode(), Config)
+        settings = {"pushd.toml": PushConfig, "clients.toml": ClientsFile}
+        parse(block.text.encode(), settings.get(file.name, Config))
 
 
 def follow(page: Path, folder: Path, bundle: Path, *, network: bool) -> None:
@@ -86,9 +89,10 @@ def test_commands(page: Path, tmp_path: Path, bundle: Path) -> None:
     follow(page, tmp_path, bundle, network=False)
 
 
-def test_demo(tmp_path: Path, bundle: Path) -> None:
+@pytest.mark.parametrize("program", ["netbootctl", "pushctl"])
+def test_demo(tmp_path: Path, bundle: Path, program: str) -> None:
     """Anybody can see it work, without root and without a network."""
-    (block,) = [block for block in BLOCKS if block.text.startswith("$ netbootctl demo\n")]
+    (block,) = [block for block in BLOCKS if block.text.startswith(f"$ {program} demo\n")]
 
     with reader(tmp_path, bundle, network=False) as somebody:
         assert somebody.do(block) == []
@@ -109,7 +113,8 @@ UNITS = {"": 1, "bytes": 1, "MiB": 1 << 20}
 
 @pytest.mark.parametrize(
     ("number", "unit", "module", "constant"),
-    LIMIT.findall((ROOT / "docs/operations.md").read_text()),
+    LIMIT.findall((ROOT / "docs/operations.md").read_text())
+    + LIMIT.findall((ROOT / "docs/push-operations.md").read_text()),
 )
 def test_limit(number: str, unit: str, module: str, constant: str) -> None:
     """Every limit that is listed is the one in the source."""
@@ -118,17 +123,23 @@ def test_limit(number: str, unit: str, module: str, constant: str) -> None:
     assert value == int(number.replace(",", "")) * UNITS[unit]
 
 
-SETTINGS = re.findall(
+SETTING = (
     r"\| ([\d,]+ ?(?:KiB|bytes)?)(?: and ([\d,]+)(?: blocks)?)? "
-    r"\| settings? `(\w+)\.(\w+)`(?:, `\w+\.(\w+)`)? \|",
-    (ROOT / "docs/operations.md").read_text(),
+    r"\| settings? `(\w+)\.(\w+)`(?:, `\w+\.(\w+)`)? \|"
 )
+SETTINGS = [
+    (config, *row)
+    for config, page in ((Config(), "operations.md"), (PushConfig(), "push-operations.md"))
+    for row in re.findall(SETTING, (ROOT / "docs" / page).read_text())
+]
 
 
-@pytest.mark.parametrize(("first", "second", "table", "key", "other"), SETTINGS)
-def test_limit_that_is_a_setting(first: str, second: str, table: str, key: str, other: str) -> None:
+@pytest.mark.parametrize(("config", "first", "second", "table", "key", "other"), SETTINGS)
+def test_limit_that_is_a_setting(
+    config: Config | PushConfig, first: str, second: str, table: str, key: str, other: str
+) -> None:
     """Every default that is listed among the limits is the default."""
-    settings = getattr(Config(), table)
+    settings = getattr(config, table)
     for number, name in ((first, key), (second, other)):
         if name:
             value = int(re.sub(r"\D", "", number)) * (1024 if "KiB" in number else 1)
@@ -224,6 +235,15 @@ def test_findings_of_a_check() -> None:
 
     assert len(findings) >= 8
     assert [part for part in parts if part not in words] == []
+
+
+def test_log_lines_of_pushd() -> None:
+    """Every line of pushd's log that is listed is in the program, in these words."""
+    words = said_in(*(ROOT / "pushd").rglob("*.py"), *(ROOT / "ops").glob("*.py"))
+    parts = [part for line in complaints("push-operations.md") for part in line.split("…")]
+
+    assert len(parts) >= 20
+    assert [part for part in parts if part.strip() not in words] == []
 
 
 def test_complaints_of_the_simulated_mac() -> None:
