@@ -13,15 +13,23 @@ class StartError(Exception):
 
 
 def bind_error(
-    error: OSError, service: str, kind: str, port: int, *, daemon: str, settings: str
+    error: OSError,
+    service: str,
+    kind: str,
+    port: int,
+    *,
+    daemon: str,
+    settings: str,
+    otherwise: str = ", or set another port",
 ) -> StartError:
     """What to tell when `service` (`HTTP`) of `daemon` could not bind `kind` (`TCP`) `port`.
 
-    `settings` names what says which addresses are bound.
+    `settings` names what says which addresses are bound; `otherwise` is what can be done beside
+    stopping the program that has the port.
     """
     what = f"cannot bind {kind} port {port} for {service}"
     if error.errno == errno.EADDRINUSE:
-        return StartError(f"{what}: it is in use{_who_has(kind, port)}")
+        return StartError(f"{what}: it is in use{_who_has(kind, port)}{otherwise}")
     if error.errno in (errno.EACCES, errno.EPERM):
         return StartError(f"{what}: not permitted; {_privilege_remedy(port, daemon)}")
     if error.errno == errno.EADDRNOTAVAIL:
@@ -33,14 +41,14 @@ def bind_error(
 
 
 def _who_has(kind: str, port: int) -> str:
-    """The program, or how to learn which it is; and what to do."""
+    """The program, or how to learn which it is; and to stop it."""
     owners = owners_of(kind, port)
     if owners.programs:
-        return f" by {owners}; stop that, or set another port"
+        return f" by {owners}; stop that"
     table = f"`ss -{kind[0].lower()}lnp 'sport = :{port}'`"
     if sys.platform != "linux":
         table = "netstat"
-    return f"; {table} names the program that has it; stop that, or set another port"
+    return f"; {table} names the program that has it; stop that"
 
 
 def _privilege_remedy(port: int, daemon: str) -> str:

@@ -41,6 +41,13 @@ def test_port_67_can_be_shared() -> None:
     assert "share_port" not in told(errno.EADDRINUSE)
 
 
+def test_port_67_of_the_dhcp_server() -> None:
+    """Where we lease addresses, whoever has the port does, too, and nothing can be shared."""
+    line = told(errno.EADDRINUSE, "DHCP", port=67)
+
+    assert line.endswith("; stop that, or set dhcp.enabled = false and leave the addresses to it")
+
+
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM])
 def test_not_permitted(number: int) -> None:
     """A privileged port needs root for a moment, and the remedy says how to be rid of it."""
