@@ -46,6 +46,8 @@ class AddressDeclined(DhcpEvent):
 
     seconds: int
     """For how long nobody gets the address."""
+    host: str
+    """Name of the `[[dhcp.host]]` that it is reserved for; empty: it is of a pool."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,8 @@ class ConflictFound(DhcpEvent):
 
     seconds: int
     """For how long nobody gets the address."""
+    host: str
+    """Name of the `[[dhcp.host]]` that it is reserved for; empty: it is of a pool."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +71,9 @@ class RequestRefused(DhcpEvent):
 class PoolExhausted(DhcpEvent):
     """No address is free for a machine."""
 
-    why: str
+    network: str
+    others: int
+    """Other machines that got none since this was last told of the network."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,10 +38,21 @@ CONFLICT = (
     "{event.address}, to be offered to {event.machine} via {event.via}, is used by somebody without"
     " a lease; nobody gets it {time}. Find who it is, or exclude the address in its [[dhcp.subnet]]"
 )
+DECLINED_RESERVED = (
+    "DHCPDECLINE of {event.address} by {event.machine} via {event.via}: somebody else uses the"
+    " address reserved for {event.host}; nobody gets it {time}, the machine meanwhile one of a"
+    " pool, if it may. Find who uses it and give that one another, or reserve another in the"
+    " [[dhcp.host]]"
+)
+CONFLICT_RESERVED = (
+    "{event.address}, reserved for {event.host} ({event.machine} via {event.via}), is used by"
+    " somebody without a lease; nobody gets it {time}, the machine meanwhile one of a pool, if it"
+    " may. Find who uses it and give that one another, or reserve another in the [[dhcp.host]]"
+)
 REFUSED = "DHCPNAK on {event.address} to {event.machine} via {event.via}: {event.why}"
 EXHAUSTED = (
-    "DHCPDISCOVER from {event.machine} via {event.via}: {event.why}; give its [[dhcp.subnet]] more"
-    " addresses, or a shorter lease_time"
+    "DHCPDISCOVER from {event.machine} via {event.via}: no address is free in {event.network}"
+    "{others}; give its [[dhcp.subnet]] more addresses, or a shorter lease_time"
 )
 UNANSWERED = "DHCP: {event.machine} via {event.via} is not answered: {event.why}"
 UNSTORED = "DHCPACK on {event.address} to {event.machine} via {event.via} not sent: {event.why}"
@@ -57,6 +68,10 @@ _LINES: dict[type[Event], tuple[LogLevel, str]] = {
     ClientUnanswered: (LogLevel.warn, UNANSWERED),
     LeaseUnstored: (LogLevel.error, UNSTORED),
 }
+_RESERVED: dict[type[Event], tuple[LogLevel, str]] = {
+    AddressDeclined: (LogLevel.warn, DECLINED_RESERVED),
+    ConflictFound: (LogLevel.warn, CONFLICT_RESERVED),
+}
 
 
 def lease_log(log: Logger) -> Callable[[Event], None]:
@@ -64,8 +79,11 @@ def lease_log(log: Logger) -> Callable[[Event], None]:
 
     def write(event: Event) -> None:
         line = _LINES.get(type(event))
+        if getattr(event, "host", ""):
+            line = _RESERVED.get(type(event))
         if line is not None and isinstance(event, DhcpEvent):
-            log.emit(*line, event=event, name=_name(event), time=_time(event))
+            more = {"name": _name(event), "time": _time(event), "others": _others(event)}
+            log.emit(*line, event=event, **more)
 
     return write
 
@@ -73,6 +91,14 @@ def lease_log(log: Logger) -> Callable[[Event], None]:
 def _name(event: DhcpEvent) -> str:
     host_name = getattr(event, "host_name", "")
     return f" ({escape(host_name)})" if host_name else ""
+
+
+def _others(event: DhcpEvent) -> str:
+    count = getattr(event, "others", 0)
+    if not count:
+        return ""
+    machines = "machine" if count == 1 else "machines"
+    return f", and none was for {count} other {machines} since this was last said"
 
 
 def _time(event: DhcpEvent) -> str:

@@ -36,7 +36,7 @@ from protocols.dhcp.registry import REQUESTED_ADDRESS
 from protocols.dhcp.server.case import BootAnswer, Link
 from protocols.dhcp.server.conversation import DhcpServer
 from protocols.dhcp.server.datagram import DatagramServer
-from protocols.dhcp.server.lease import LeaseState
+from protocols.dhcp.server.lease import Lease, LeaseState
 from protocols.dhcp.server.outcome import (
     Acknowledge,
     Decline,
@@ -159,6 +159,7 @@ class DhcpResponder:
     def use(self, plan: Plan, admission: Admission) -> None:
         """Go by these from now on; no lease is lost."""
         self._server = DatagramServer(DhcpServer(plan, self._table))
+        self._reserved = plan.reserved
         self._admits = admission.admits if admission.allow or admission.deny else None
         self.forget()
 
@@ -247,7 +248,7 @@ class DhcpResponder:
         self._declines.value += 1
         self._leases.record(outcome.store)
         via = _via(question.data, question.arrival)
-        self._teller.declined(question.hardware, outcome.store, via)
+        self._teller.declined(question.hardware, outcome.store, via, self._host_at(outcome.store))
 
     # What must be on disk.
 
@@ -318,7 +319,7 @@ class DhcpResponder:
         declined = self._table.conflicted(address, now)
         self._leases.record(declined)
         via = _via(question.data, question.arrival)
-        self._teller.conflicted(question.hardware, declined, via)
+        self._teller.conflicted(question.hardware, declined, via, self._host_at(declined))
         if question.tries == MAX_TRIES:
             return
         place = question.place
@@ -330,6 +331,11 @@ class DhcpResponder:
             self._offer(question, outcome)
         elif isinstance(outcome, Silence):
             self._be_silent(question.data, question.arrival, outcome)
+
+    def _host_at(self, lease: Lease) -> str:
+        """Name of the host that the address of `lease` is reserved for; empty: nobody."""
+        host = self._reserved.get(lease.address)
+        return "" if host is None else host.name
 
     def _broke(self, failure: Failure) -> None:
         _log.failure("What followed a probe went wrong", failure=failure)

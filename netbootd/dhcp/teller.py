@@ -34,6 +34,8 @@ QUIET: Final = 1.0
 """Seconds for which the same news of one machine is not told again."""
 UNANSWERED_QUIET: Final = 60.0
 """The same for a request that gets no answer: the machine will ask for as long as it is on."""
+MAX_STARVED: Final = 4096
+"""Machines without an address that are told apart, in each network and minute."""
 
 REMARKABLE: Final = {
     Reason.DENIED: "its [[dhcp.host]] has deny = true",
@@ -71,6 +73,8 @@ class DhcpTeller:
             "netbootd_dhcp_untold_events_total", "DHCP events left out to keep the pace."
         )
         self._pace = Pace(seconds, untold)
+        self._starved: dict[str, set[bytes]] = {}
+        """By network, of which a plan has not many: who got no address since that was told."""
 
     def acknowledged(self, lease: Lease, via: Callable[[], str], now: int) -> None:
         """`lease` is on disk, and its ACK was sent; `via` is only asked if that is told."""
@@ -87,19 +91,21 @@ class DhcpTeller:
             where = self._where(lease.hardware or lease.client, lease.address, via)
             self._timeline.record(AddressReleased(**where, host_name=lease.host_name))
 
-    def declined(self, hardware: bytes, declined: Lease, via: str) -> None:
-        """The machine found its address in use; nobody gets it until `declined` ends."""
+    def declined(self, hardware: bytes, declined: Lease, via: str, host: str) -> None:
+        """The machine found its address in use; nobody gets it until `declined` ends. It is
+        reserved for `host`, if not empty."""
         if self._pace.allows((hardware, declined.address, "declined"), QUIET):
             where = self._where(hardware, declined.address, via)
             seconds = declined.ends - declined.starts
-            self._timeline.record(AddressDeclined(**where, seconds=seconds))
+            self._timeline.record(AddressDeclined(**where, seconds=seconds, host=host))
 
-    def conflicted(self, hardware: bytes, declined: Lease, via: str) -> None:
-        """We found the address in use that the machine was about to be offered."""
+    def conflicted(self, hardware: bytes, declined: Lease, via: str, host: str) -> None:
+        """We found the address in use that the machine was about to be offered. It is reserved for
+        `host`, if not empty."""
         if self._pace.allows((declined.address, "conflict"), QUIET):
             where = self._where(hardware, declined.address, via)
             seconds = declined.ends - declined.starts
-            self._timeline.record(ConflictFound(**where, seconds=seconds))
+            self._timeline.record(ConflictFound(**where, seconds=seconds, host=host))
 
     def refused(self, hardware: bytes, address: int, via: str, reason: Reason) -> None:
         """A NAK was sent to the machine, which asked for `address`."""
@@ -111,9 +117,7 @@ class DhcpTeller:
         """A message got no answer on purpose."""
         reason = silence.reason
         if reason is Reason.NO_FREE_ADDRESS:
-            if self._pace.allows((via, reason), UNANSWERED_QUIET):
-                where = self._where(hardware, 0, via)
-                self._timeline.record(PoolExhausted(**where, why=reason.value))
+            self._exhausted(hardware, via, silence.detail)
             return
         why = REMARKABLE.get(reason)
         if why is None:
@@ -123,6 +127,16 @@ class DhcpTeller:
             if silence.detail:
                 why = f"{why} ({silence.detail})"
             self._timeline.record(ClientUnanswered(**self._where(hardware, 0, via), why=why))
+
+    def _exhausted(self, hardware: bytes, via: str, network: str) -> None:
+        starved = self._starved.setdefault(network, set())
+        if len(starved) < MAX_STARVED:
+            starved.add(hardware)
+        if self._pace.allows((network, Reason.NO_FREE_ADDRESS), UNANSWERED_QUIET):
+            del self._starved[network]
+            others = len(starved - {hardware})
+            where = self._where(hardware, 0, via)
+            self._timeline.record(PoolExhausted(**where, network=network, others=others))
 
     def unstored(self, lease: Lease, via: str, why: str) -> None:
         """The lease could not be stored, so it is not acknowledged."""

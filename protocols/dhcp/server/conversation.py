@@ -139,7 +139,7 @@ class DhcpServer:
     def _discover(self, case: Case, write: Write[R]) -> Outcome[R]:
         address = self._address_for(case)
         if address is None:
-            return Silence(Reason.NO_FREE_ADDRESS)
+            return Silence(Reason.NO_FREE_ADDRESS, _networks(case))
         before = self.leases.at(address)
         held = before is not None and before.client == case.key and before.ends > case.now
         reply = write(leasing(case, MessageType.OFFER, address))
@@ -228,7 +228,7 @@ class DhcpServer:
             return Silence(Reason.BOOTP)
         address = self._address_for(case) if self.plan.bootp else self._reserved(case)
         if address is None:
-            return Silence(Reason.NO_FREE_ADDRESS)
+            return Silence(Reason.NO_FREE_ADDRESS, _networks(case))
         return self._acknowledge(case, address, write)
 
     # Addresses.
@@ -294,6 +294,11 @@ class DhcpServer:
         lease = _lease(case, address, LeaseState.BOUND, starts, seconds)
         self.leases.pend(lease)
         return Acknowledge(reply, lease)
+
+
+def _networks(case: Case) -> str:
+    """Those that the client could have had an address of."""
+    return " and ".join(str(subnet.network) for subnet in case.segment.subnets)
 
 
 def _lease(case: Case, address: int, state: LeaseState, starts: int, seconds: int) -> Lease:

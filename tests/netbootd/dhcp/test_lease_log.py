@@ -63,12 +63,25 @@ EVENTS = [
         "info: DHCPRELEASE of 10.0.0.100 by a8:20:66:01:02:03 via en0",
     ),
     (
-        made(AddressDeclined, seconds=3600),
+        made(AddressDeclined, seconds=3600, host=""),
         "warn: DHCPDECLINE of 10.0.0.100 by a8:20:66:01:02:03 via en0: somebody else uses it;"
         " nobody gets it for 1h. Find who it is, or exclude the address in its [[dhcp.subnet]]",
     ),
     (
-        made(ConflictFound, seconds=3600),
+        made(AddressDeclined, seconds=3600, host="imac-17"),
+        "warn: DHCPDECLINE of 10.0.0.100 by a8:20:66:01:02:03 via en0: somebody else uses the"
+        " address reserved for imac-17; nobody gets it for 1h, the machine meanwhile one of a pool,"
+        " if it may. Find who uses it and give that one another, or reserve another in the"
+        " [[dhcp.host]]",
+    ),
+    (
+        made(ConflictFound, seconds=3600, host="imac-17"),
+        "warn: 10.0.0.100, reserved for imac-17 (a8:20:66:01:02:03 via en0), is used by somebody"
+        " without a lease; nobody gets it for 1h, the machine meanwhile one of a pool, if it may."
+        " Find who uses it and give that one another, or reserve another in the [[dhcp.host]]",
+    ),
+    (
+        made(ConflictFound, seconds=3600, host=""),
         "warn: 10.0.0.100, to be offered to a8:20:66:01:02:03 via en0, is used by somebody without"
         " a lease; nobody gets it for 1h. Find who it is, or exclude the address in its"
         " [[dhcp.subnet]]",
@@ -78,9 +91,15 @@ EVENTS = [
         "info: DHCPNAK on 10.0.0.100 to a8:20:66:01:02:03 via en0: address is of another network",
     ),
     (
-        made(PoolExhausted, why=Reason.NO_FREE_ADDRESS.value),
-        "error: DHCPDISCOVER from a8:20:66:01:02:03 via en0: no address is free; give its"
-        " [[dhcp.subnet]] more addresses, or a shorter lease_time",
+        made(PoolExhausted, network="10.0.0.0/24", others=0),
+        "error: DHCPDISCOVER from a8:20:66:01:02:03 via en0: no address is free in 10.0.0.0/24;"
+        " give its [[dhcp.subnet]] more addresses, or a shorter lease_time",
+    ),
+    (
+        made(PoolExhausted, network="10.0.0.0/24", others=12),
+        "error: DHCPDISCOVER from a8:20:66:01:02:03 via en0: no address is free in 10.0.0.0/24,"
+        " and none was for 12 other machines since this was last said; give its [[dhcp.subnet]]"
+        " more addresses, or a shorter lease_time",
     ),
     (
         made(ClientUnanswered, why="its message is malformed"),
@@ -123,7 +142,7 @@ def test_every_line_that_the_page_explains_is_written() -> None:
     known = "\n".join(lines).replace("{daemon}", "netbootd")
     quoted = re.findall(r"^\| `(.*?)` \|", PAGE.read_text(), re.MULTILINE)
 
-    assert len(quoted) == 9
+    assert len(quoted) == 10
     for line in quoted:
         regex = ".*".join(re.escape(part) for part in line.split("…"))
         assert re.search(regex, known), line

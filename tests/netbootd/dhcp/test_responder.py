@@ -25,6 +25,7 @@ from netbootd.dhcp.event import (
 )
 from netbootd.dhcp.plan import plan_of
 from netbootd.dhcp.responder import MAX_TRIES
+from netbootd.dhcp.teller import UNANSWERED_QUIET
 from protocols.dhcp import registry
 from protocols.dhcp.boot import BootParameters
 from protocols.dhcp.codec import decode, encode
@@ -281,17 +282,25 @@ def test_inform_is_answered_with_options(rig: Rig) -> None:
 
 
 def test_a_pool_that_is_used_up_is_told_once_a_minute(rig: Rig) -> None:
-    """Machines without an address are counted; the admin hears of the first."""
+    """The admin hears of the first machine without an address, a minute later of how many more
+    there were."""
     for number in range(3):
         rig.lease(number)
     rig.events.clear()
 
-    for number in range(3, 9):
+    for number in (*range(3, 9), *range(3, 9)):
         rig.receive(discover(number))
+    rig.clock.advance(UNANSWERED_QUIET)
+    rig.receive(discover(8))
 
     assert rig.sent() == []
-    assert [type(event) for event in rig.events] == [PoolExhausted]
-    assert rig.count("exhausted_requests") == 6
+    told = [event for event in rig.events if isinstance(event, PoolExhausted)]
+    assert len(told) == len(rig.events)
+    assert [(event.machine[-2:], event.network, event.others) for event in told] == [
+        ("03", "10.0.0.0/24", 0),
+        ("08", "10.0.0.0/24", 5),
+    ]
+    assert rig.count("exhausted_requests") == 13
 
 
 def test_what_is_not_ours_is_left_to_others(rig: Rig) -> None:
@@ -441,6 +450,22 @@ class TestProbes:
         assert isinstance(event, ConflictFound)
         assert (event.address, event.machine) == ("10.0.0.100", "52:54:00:00:00:01")
         assert rig.count("conflicts") == 1
+
+    def test_a_reserved_address_in_use_is_told_as_such(self, make: Make) -> None:
+        """Who finds its reserved address in use gets one of the pool, and the admin its name."""
+        host = '[[host]]\nname = "pc-1"\nmac = "52:54:00:00:00:01"\naddress = "10.0.0.9"\n'
+        rig = make(settings=SETTINGS + host)
+        rig.wire.method = "auto"
+        rig.wire.taken.add("10.0.0.9")
+        rig.receive(discover(1))
+
+        rig.wire.answer()
+        rig.wire.answer()
+
+        assert str(rig.reply().yiaddr) == "10.0.0.100"
+        (event,) = rig.events
+        assert isinstance(event, ConflictFound)
+        assert (event.address, event.host) == ("10.0.0.9", "pc-1")
 
     def test_a_network_full_of_strangers_ends_the_search(self, make: Make) -> None:
         """After a few addresses in use the machine has to ask again, and the search goes on."""
