@@ -32,7 +32,7 @@ def wanted_ports(settings: Config) -> list[Wanted]:
     """The ports of all services that are enabled, each once."""
     bsdp, pxe = settings.bsdp, settings.pxe
     wanted = []
-    if settings.dhcp.enabled or bsdp.enabled or pxe.enabled:
+    if settings.dhcp.enabled or bsdp.enabled or (pxe.enabled and pxe.proxy):
         service = "DHCP" if settings.dhcp.enabled else "BSDP" if bsdp.enabled else "PXE"
         wanted.append(
             Wanted(service=service, kind="UDP", port=bsdp.port, is_shared=bsdp.share_port)

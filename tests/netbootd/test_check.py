@@ -163,9 +163,7 @@ def test_images_that_are_not_there_yet(site: Site) -> None:
     site.images.mkdir()
 
     assert site.check()[0] == 0
-    assert site.only(Severity.WARNING) == [
-        "images         no image is there yet: nothing to boot"
-    ]
+    assert site.only(Severity.WARNING) == ["images         no image is there yet: nothing to boot"]
 
 
 def test_images_that_some_machine_will_not_see(site: Site) -> None:
@@ -296,6 +294,21 @@ def test_what_is_not_enabled_is_not_looked_at(site: Site) -> None:
     site.file.write_text(site.file.read_text().replace("[tftp]", "[tftp]\nenabled = false"))
 
     assert not any("TFTP" in line for line in site.check()[1])
+
+
+def test_port_67_that_is_left_to_the_dhcp_server(site: Site) -> None:
+    """Without BSDP and proxyDHCP the DHCP server on this computer has the port, as documented."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", site.bsdp))
+        site.write(
+            f"[pxe]\nenabled = true\nproxy = false\nport = {free(socket.SOCK_DGRAM)}\n",
+            bsdp="enabled = false",
+        )
+
+        lines = site.check()[1]
+
+    assert not any(f"port {site.bsdp}" in line for line in lines)
+    assert any("PXE            UDP port" in line for line in lines)
 
 
 def test_a_certificate(site: Site) -> None:
