@@ -102,21 +102,27 @@ class SteppedStore(Store):
         self._database.open_thd()
         self._closed = Deferred()
         self._reader = SteppedReader(self._database, self._reactor)
+        self.untold: list[tuple[Any, Any]] = []
 
     @property
     def reader(self) -> SteppedReader:
         return self._reader
 
     def commit(self, *, tell: bool = True) -> bool:
-        """Commit what waits; whether anything did. Without `tell` nobody hears of it."""
+        """Commit what waits; whether anything did. Without `tell` nobody hears of it yet."""
         with self._wake:
-            if not self._waiting:
-                return False
-        batch = self._next_batch_thd()
-        outcomes = self._database.write_thd([write[:2] for write in batch])
-        if tell:
+            waiting = bool(self._waiting)
+        if waiting:
+            batch = self._next_batch_thd()
+            self.untold.append((batch, self._database.write_thd([write[:2] for write in batch])))
+        return (self.tell() if tell else False) or waiting
+
+    def tell(self) -> bool:
+        """Let it be known what was committed; whether anything was."""
+        untold, self.untold = self.untold, []
+        for batch, outcomes in untold:
             self._reactor.callFromThread(self._settle, batch, outcomes)
-        return True
+        return bool(untold)
 
 
 class Rig:

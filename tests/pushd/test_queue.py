@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from ops.database import StoreError
 from ops.setting import ByteSize
@@ -600,6 +601,54 @@ def test_what_is_only_on_disk_is_found_and_cancelled(
         left += taken
     assert left == ids(*range(8), 9, 10, 11)
     assert rig.queue.depth == 11
+
+
+def test_a_refill_hands_out_nothing_that_is_not_acknowledged(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may see a commit before the queue hears of it: that push waits until then."""
+    monkeypatch.setattr(window, "LEVEL_MOST", 2)
+    rig.submit(*map(alert, range(3)))
+    receipts: list[Receipt] = []
+    rig.queue.submit([alert(3)], receipts.extend)
+    rig.turn()
+    rig.store.commit(tell=False)
+
+    rig.lane().take(2)
+    rig.store.reader.answer()
+    rig.turn()
+
+    assert [job.id for job in rig.lane().take(9)] == ids(2)
+    assert receipts == []
+    rig.settle_down()
+    assert receipts == [Queued(id=push_id(3))]
+    assert rig.take() == ids(3)
+
+
+def test_a_cancelled_push_does_not_come_back_by_a_late_answer(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A refill that read before the commit, and answers after it, still shows it."""
+    monkeypatch.setattr(window, "LEVEL_MOST", 4)
+    monkeypatch.setattr(window, "REFILL_MOST", 1)
+    rig.submit(*map(alert, range(8)))
+    rig.lane().take(4)
+    cancelled: list[Status | None] = []
+    Deferred.fromCoroutine(rig.queue.cancel(push_id(5))).addCallback(cancelled.append)
+    for _ in range(2):  # a refill with the push before it, then what the cancelling asked
+        rig.store.reader.answer()
+        rig.turn()
+
+    rig.store.reader.look()
+    rig.store.commit()
+    rig.turn()
+    rig.settle_down()
+
+    assert [status and status.outcome for status in cancelled] == [Cancelled()]
+    left = []
+    while taken := rig.take():
+        left += taken
+    assert left == ids(4, 6, 7)
 
 
 def test_a_lane_that_stands_still_keeps_no_other_from_moving(

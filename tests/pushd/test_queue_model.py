@@ -243,6 +243,12 @@ class QueueMachine(RuleBasedStateMachine):
         self.rig.turn()
 
     @rule()
+    def commit_untold(self) -> None:
+        """The disk has it, and queries see it, before the queue hears of the commit."""
+        self.rig.store.commit(tell=False)
+        self.rig.turn()
+
+    @rule()
     def look(self) -> None:
         """A query sees the disk as it is now; its answer gets through later."""
         self.rig.store.reader.look()
