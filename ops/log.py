@@ -37,6 +37,9 @@ Format = Literal["human", "json"]
 MAX_MESSAGE = 4096
 """Characters of a message that are shown. A list of 60 images with their names is half of that."""
 
+STALE = "Removing stale pidfile "
+"""What twistd calls critical: it was killed before. Nobody has to do anything."""
+
 _LEGACY = frozenset({"time", "system", "format", "isError", "failure", "why"})
 """What Twisted's older API puts into events; the message has all of it."""
 
@@ -125,6 +128,8 @@ def _time(event: LogEvent) -> datetime:
 
 def _level(event: LogEvent) -> str:
     level = event.get("log_level")
+    if level is LogLevel.critical and _text(event).startswith(STALE):
+        level = LogLevel.warn
     return "info" if level is None else str(level.name)
 
 

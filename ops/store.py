@@ -16,6 +16,7 @@ the first of a hundred leases would have a commit of its own, and each would wak
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
@@ -37,6 +38,9 @@ BATCH = 1_000
 
 LARGE = 256
 """Rows of a unit that are worth a commit of their own: 2 ms of work."""
+
+FAILURES_QUIET = 60.0
+"""Seconds for which failed writes are counted and not told: a full disk refuses each of them."""
 
 READS = 1_000
 """Queries that wait at most: a second of small ones."""
@@ -69,11 +73,15 @@ class Store:
         counters: Counters,
         prefix: str,
         capacity: int = CAPACITY,
+        seconds: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`prefix` is the daemon's, for its counters: `netbootd`."""
+        """`prefix` is the daemon's, for its counters: `netbootd`; `seconds` a monotonic clock."""
         self._database = database
         self._reactor = reactor
         self._capacity = capacity
+        self._seconds = seconds
+        self._told: float | None = None  # when of a failure
+        self._untold = 0  # failures since
         self._accepted = 0  # not yet settled; the reactor thread's
         self._turn: list[_Waiting] = []  # of this turn of the reactor, not yet handed over
         self._waiting: list[_Waiting] = []  # guarded by _wake, as is _closing
@@ -208,17 +216,26 @@ class Store:
         self._written.inc(len(batch) - len(failures))
         if failures:
             self._failed.inc(len(failures))
-            self._log.error(
-                "store: {failed} of {writes} writes failed: {error}",
-                failed=len(failures),
-                writes=len(batch),
-                error=failures[0],
-            )
+            self._tell(failures, len(batch))
         for (_, _, done), error in zip(batch, outcomes, strict=True):
             try:
                 done(error)
             except Exception:  # a fault of one caller is not the others'
                 self._log.failure("store: a write's caller failed")
+
+    def _tell(self, failures: list[StoreError], writes: int) -> None:
+        now = self._seconds()
+        if self._told is not None and now - self._told < FAILURES_QUIET:
+            self._untold += len(failures)
+            return
+        untold, self._told, self._untold = self._untold, now, 0
+        self._log.error(
+            "store: {failed} of {writes} writes failed: {error}{more}",
+            failed=len(failures),
+            writes=writes,
+            error=failures[0],
+            more=f" (and {untold} more since this was last said)" if untold else "",
+        )
 
     def _finish(self) -> None:
         closed, self._closed = self._closed, None

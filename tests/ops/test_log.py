@@ -209,3 +209,29 @@ def test_twistd_and_twist_write_our_lines(tmp_path: Path, command: list[str]) ->
     assert [(r["level"], r["message"], r["this"]) for r in records] == [
         ("warn", "but that", "that")
     ]
+
+
+def test_a_stale_pidfile_is_not_critical(tmp_path: Path) -> None:
+    """That twistd was killed before and removes its pidfile is a warning, as all is well now."""
+    (tmp_path / "twisted" / "plugins").mkdir(parents=True)
+    (tmp_path / "twisted" / "plugins" / "loud_dropin.py").write_text(PLUGIN)
+    (tmp_path / "loud_tap.py").write_text(TAP)
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    (tmp_path / "old.pid").write_text(f"{ended.pid}\n")
+
+    result = subprocess.run(
+        [
+            *(sys.executable, "-c", "from twisted.scripts.twistd import run; run()"),
+            *("-n", "--pidfile=old.pid", "loud"),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    first = json.loads(result.stdout.splitlines()[0])
+    said = f"Removing stale pidfile {tmp_path / 'old.pid'}"
+    assert (first["level"], first["message"]) == ("warn", said)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from ops.counter import Counters
@@ -160,6 +161,38 @@ class StoreTests(SynchronousTestCase):
         self.successResultOf(writes[2])
         self.assertEqual((self.count("writes"), self.count("failures")), (2, 1))
         self.assertEqual(self.rows(), [("a", 0), ("b", 0)])
+
+    def test_failures_are_told_once_a_minute(self) -> None:
+        """A disk that refuses every write fills no log: the first is told, then how many more."""
+        self.close()
+        now = 1000.0
+        self.store = Store(
+            self.database,
+            reactor=self.reactor,
+            counters=self.counters,
+            prefix="test",
+            seconds=lambda: now,
+        )
+        self.store.open_thd()
+        lines: list[str] = []
+        self.patch(Store, "_log", Logger(observer=lambda event: lines.append(formatEvent(event))))
+        self.reactor.until(self.add("a"))
+
+        for seconds in (0.0, 30.0, 29.0, 1.0, 60.0):
+            now += seconds
+            refused = self.add("a")
+            self.reactor.until(refused)
+            self.failureResultOf(refused, StoreError)
+
+        self.assertEqual(
+            [line.partition("(and")[::2] for line in lines],
+            [
+                (lines[0], ""),
+                (lines[0] + " ", " 2 more since this was last said)"),
+                (lines[0], ""),
+            ],
+        )
+        self.assertIn("store: 1 of 1 writes failed: ", lines[0])
 
     def test_a_full_queue_refuses_at_once(self) -> None:
         """Beyond its capacity the store takes nothing, says so and counts; later it does again."""
