@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 
 from netbootd.interface import Interface
 
@@ -58,7 +58,9 @@ class InterfaceWatch(Service):
 
     def _tell(self, found: tuple[Interface, ...]) -> None:
         shown = [f"{address.ip} [{one.name}]" for one in found for address in one.addresses]
-        _log.info("Interfaces changed; serving {addresses}", addresses=", ".join(shown) or "none")
+        level = LogLevel.info if shown else LogLevel.warn  # without an address nobody is served
+        told = "Interfaces changed; serving {addresses}"
+        _log.emit(level, told, addresses=", ".join(shown) or "none")
 
 
 _log = Logger()
