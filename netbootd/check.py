@@ -24,7 +24,7 @@ from netbootd.booter import Publication, why_entry_not_offered, why_not_offered
 from netbootd.coexist.discover import search_thd
 from netbootd.coexist.firewall import about_firewall, read_tables_thd
 from netbootd.coexist.port import about_ports
-from netbootd.coexist.server import SUBJECT, about_offers, about_silence, leases_on
+from netbootd.coexist.server import SUBJECT, about_offers, about_sharing, about_silence, leases_on
 from netbootd.coexist.subnet import about_subnets
 from netbootd.config import Config, state_directory
 from netbootd.http.firmware_tls import objections
@@ -140,6 +140,7 @@ def _network(settings: Config, kept: Sequence[Interface]) -> Iterator[Finding]:
 
 def _neighbours(settings: Config, interfaces: Sequence[Interface]) -> Iterator[Finding]:
     """What else is on this computer and on its Ethernet links; of others there is none to look."""
+    yield from about_sharing(settings)
     links = [one for one in interfaces if one.hardware_address is not None]
     if not links:
         return

@@ -10,7 +10,7 @@
         TFTP        TftpService
         HTTP        HttpService (and HTTPS)
         watch       InterfaceWatch
-        neighbours  Neighbours                 other DHCP servers, firewalls: once
+        neighbours  Neighbours                 other DHCP servers, firewalls
 
 Ports are bound first; then root is given up, if the configuration names a user; then the database
 is opened, the images are read, as that user, and the sockets begin to read.
@@ -232,6 +232,7 @@ class BootService(MultiService):
             self.dhcp.forget()  # what boot clients are told has changed
         if self.port67 is not None:
             self._port67.replace(**self._answers_67())
+        self.neighbours.apply(self._config)
 
     # The parts.
 
@@ -381,6 +382,7 @@ class BootService(MultiService):
             self.pxe.serve(self._interfaces_with("pxe"))
         if self.dhcp is not None:
             self.dhcp.serve(self._interfaces_with("dhcp"))
+        self.neighbours.serve(interfaces)
         if self.port67 is not None:
             self.port67.serve(interfaces)
         if self.tftp is not None:

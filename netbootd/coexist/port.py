@@ -50,6 +50,14 @@ def wanted_ports(settings: Config) -> list[Wanted]:
     return wanted
 
 
+def has_to_itself(settings: Config, port: int) -> bool:
+    """Whether nobody else can have UDP `port` once we run."""
+    return any(
+        wanted.kind == "UDP" and wanted.port == port and not wanted.is_shared
+        for wanted in wanted_ports(settings)
+    )
+
+
 def about_ports(settings: Config, interfaces: Sequence[Interface], lock: Path) -> Iterator[Finding]:
     """A finding for each port. `lock` is the file that a running netbootd holds open."""
     own = [str(address.ip) for interface in interfaces for address in interface.addresses]

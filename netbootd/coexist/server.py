@@ -41,17 +41,31 @@ def about_offers(offers: Iterable[Offer], leases: frozenset[str]) -> Iterator[Fi
         )
 
 
+def about_sharing(settings: Config) -> Iterator[Finding]:
+    """A finding where another DHCP server on this computer could answer beside us."""
+    if settings.dhcp.enabled and settings.bsdp.share_port:
+        yield Finding(
+            Severity.WARNING,
+            SUBJECT,
+            "bsdp.share_port lets another DHCP server on this computer answer beside [dhcp]: one"
+            " address may go to two machines; set it to false",
+        )
+
+
 def about_silence(
     interfaces: Iterable[str], leases: frozenset[str], owners: Owners
 ) -> Iterator[Finding]:
     """A finding for each link on which nobody has answered. `owners` are the other programs of
     this computer that have port 67, which no question on a link gets to."""
     for name in interfaces:
-        if name in leases:
-            yield Finding(Severity.OK, SUBJECT, f"no other DHCP server answers on {name}")
-        elif owners:
+        if owners:
             text = f"{owners} on this computer has UDP port 67 and may give addresses on {name}"
-            yield Finding(Severity.OK, SUBJECT, text)
+            if name in leases:
+                text += ", and so do we: one address may go to two machines; stop it"
+            severity = Severity.WARNING if name in leases else Severity.OK
+            yield Finding(severity, SUBJECT, text)
+        elif name in leases:
+            yield Finding(Severity.OK, SUBJECT, f"no other DHCP server answers on {name}")
         else:
             yield Finding(
                 Severity.WARNING,

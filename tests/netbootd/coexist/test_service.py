@@ -16,10 +16,11 @@ from twisted.logger import capturedLogs, formatEvent
 from netbootd.coexist.discover import WAIT
 from netbootd.coexist.nft import tables_from
 from netbootd.coexist.ruleset import Table
-from netbootd.coexist.service import PAUSE, Neighbours
+from netbootd.coexist.service import AGAIN, PAUSE, Neighbours
 from netbootd.config import Config
 from netbootd.interface import Interface
 from ops.config import parse
+from ops.owner import NOBODY, Owners, Program
 from protocols.dhcp.codec import decode, encode
 from protocols.dhcp.message import BOOTREPLY, BROADCAST_FLAG, DhcpMessage
 from protocols.dhcp.registry import MESSAGE_TYPE, SERVER_IDENTIFIER
@@ -69,6 +70,7 @@ class Rig:
         *,
         opens: Any = None,
         tables: Sequence[Table] | None = None,
+        owners: Owners = NOBODY,
     ) -> None:
         self.reactor = MemoryReactorClock()
         self.socket = FakeSocket()
@@ -79,6 +81,7 @@ class Rig:
             xid=XID,
             open_socket=opens or (lambda: self.socket),
             read_tables=lambda: tables,
+            owners=lambda kind, port: owners,
         )
 
     def start(self) -> None:
@@ -101,9 +104,20 @@ class Rig:
         for reader in self.reactor.getReaders():
             reader.doRead()
 
+    def again(self) -> None:
+        """The time of the next look has come."""
+        self.socket.sent.clear()
+        self.reactor.advance(AGAIN)
+
     def finish(self) -> None:
         for seconds in (1, WAIT - 1, PAUSE, 1, WAIT - 1):
             self.reactor.advance(seconds)
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether nothing is to be done before the next look."""
+        (next_look,) = self.reactor.getDelayedCalls()
+        return bool(next_look.getTime() == self.reactor.seconds() + AGAIN)
 
     @property
     def is_over(self) -> bool:
@@ -153,7 +167,7 @@ def test_beside_a_dhcp_server() -> None:
 
     assert lines == ["info: DHCP servers: DHCP server 10.0.0.2 on eth0 gives addresses"]
     assert len(rig.socket.sent) == 1
-    assert rig.is_over
+    assert rig.is_resting
 
 
 def test_nobody_gives_addresses() -> None:
@@ -168,7 +182,7 @@ def test_nobody_gives_addresses() -> None:
         " start one, or enable [dhcp] here"
     ]
     assert len(rig.socket.sent) == 4
-    assert rig.is_over
+    assert rig.is_resting
 
 
 def test_a_server_that_answers_late() -> None:
@@ -183,7 +197,7 @@ def test_a_server_that_answers_late() -> None:
         rig.reactor.advance(WAIT)
 
     assert lines == ["info: DHCP servers: DHCP server 10.0.0.2 on eth0 gives addresses"]
-    assert rig.is_over
+    assert rig.is_resting
 
 
 def test_two_servers() -> None:
@@ -215,8 +229,8 @@ def test_alone() -> None:
 
 
 def test_each_link_on_its_own() -> None:
-    """A server on one link is none on another; a link outside our subnets is not ours."""
-    rig = Rig(ALONE, (ETH0, ETH1))
+    """A server on one link is none on another; a link where [dhcp] is off is not ours."""
+    rig = Rig(f"{ALONE}[interface.eth1]\ndhcp = false\n", (ETH0, ETH1))
     with log() as lines:
         rig.start()
         rig.answer("eth1")
@@ -287,6 +301,96 @@ def test_a_link_that_is_down() -> None:
         rig.finish()
 
     assert lines == ["info: DHCP servers: no other DHCP server answers on eth0"]
+
+
+DNSMASQ = Owners(programs=(Program(pid=812, name="dnsmasq"),))
+SHARING = "[bsdp]\nshare_port = true\n"
+LEFT = "[bsdp]\nenabled = false\n[pxe]\nenabled = true\nproxy = false\n"
+
+
+@pytest.mark.parametrize("settings", [SHARING, LEFT])
+def test_a_server_on_this_computer(settings: str) -> None:
+    """Who has port 67 where we do not have it to ourselves hears no question, and is not missed."""
+    rig = Rig(settings, owners=DNSMASQ)
+    with log() as lines:
+        rig.start()
+        rig.finish()
+
+    assert lines == [
+        "info: DHCP servers: dnsmasq (pid 812) on this computer has UDP port 67 and may give"
+        " addresses on eth0"
+    ]
+
+
+def test_two_servers_on_this_computer() -> None:
+    """A DHCP server that shares its port invites another to answer, too."""
+    rig = Rig(ALONE + SHARING, owners=DNSMASQ)
+    with log() as lines:
+        rig.start()
+        rig.finish()
+
+    assert lines == [
+        "warn: DHCP servers: bsdp.share_port lets another DHCP server on this computer answer"
+        " beside [dhcp]: one address may go to two machines; set it to false",
+        "warn: DHCP servers: dnsmasq (pid 812) on this computer has UDP port 67 and may give"
+        " addresses on eth0, and so do we: one address may go to two machines; stop it",
+    ]
+
+
+def test_a_server_that_comes_later() -> None:
+    """Every quarter of an hour we look again, and tell what is new."""
+    rig = Rig(ALONE)
+    with log() as lines:
+        rig.start()
+        rig.finish()
+        rig.again()
+        rig.finish()
+        rig.again()
+        rig.answer()
+        rig.finish()
+        rig.again()
+        rig.answer(yiaddr=IPv4Address("10.0.0.78"))
+        rig.finish()
+
+    assert lines == [
+        "info: DHCP servers: no other DHCP server answers on eth0",
+        "warn: DHCP servers: DHCP server 10.0.0.2 on eth0 gives addresses, and so do we: one"
+        " address may go to two machines; stop it, or set dhcp = false in [interface.eth0]",
+    ]
+
+
+def test_an_interface_that_changes() -> None:
+    """A new table of interfaces is looked at at once, also for subnets that are missing."""
+    rig = Rig(ALONE)
+    moved = replace(ETH0, addresses=(IPv4Interface("10.0.9.1/24"),))
+    with log() as lines:
+        rig.start()
+        rig.neighbours.serve([moved])
+        rig.neighbours.serve([moved])
+        rig.finish()
+
+    assert lines == [
+        "warn: DHCP: 10.0.9.1/24 [eth0] is in no [[dhcp.subnet]]: machines there get no address"
+        ' from us; add one with network = "10.0.9.0/24", or set dhcp = false in [interface.eth0]',
+        "warn: DHCP servers: no DHCP server answers on eth0: machines get no address there; start"
+        " one, or enable [dhcp] here",
+    ]
+    assert rig.is_resting
+
+
+def test_settings_that_change() -> None:
+    """After a reload the look goes by the new settings."""
+    rig = Rig(ALONE)
+    with log() as lines:
+        rig.start()
+        rig.finish()
+        rig.neighbours.apply(parse(BESIDE.encode(), Config))
+        rig.finish()
+
+    assert [line[:54] for line in lines] == [
+        "info: DHCP servers: no other DHCP server answers on et",
+        "warn: DHCP servers: no DHCP server answers on eth0: ma",
+    ]
 
 
 def test_without_privileges_nothing_is_looked_at() -> None:
