@@ -6,6 +6,7 @@ that of RFC 6724, the same for everybody. So the order is ours, and all are trie
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401 - for names; once root is given up it may be out of reach
 from random import Random
 from typing import Any, Final
 

@@ -59,6 +59,7 @@ class Site:
             'stop_timeout = "5s"',
             "state": 'directory = "state"',
         }
+        self.head = ""
         self.tail = '[[credential]]\nname = "app"\ncertificate = "app.pem"\nkey = "app.key"\n'
         self.authority: Authority = apple.run(lambda simulator: simulator.authority)
         (folder / "ca.pem").write_bytes(self.authority.pem)
@@ -80,7 +81,7 @@ class Site:
         """The configuration as a file."""
         file = self.folder / "pushd.toml"
         tables = (f"[{table}]\n{text}\n" for table, text in self.settings.items())
-        file.write_text("\n".join(tables) + self.tail)
+        file.write_text(self.head + "\n".join(tables) + self.tail)
         return file
 
     @property

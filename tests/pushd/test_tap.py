@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,6 +73,27 @@ def test_in_the_foreground(site: Site, runner: tuple[str, ...]) -> None:
     assert status in (0, -signal.SIGTERM)
     assert daemon.said("pushd has stopped; 0 pushes wait")
     assert not daemon.said("Traceback")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give root up")
+def test_root_is_given_up(apple: Background) -> None:
+    """Once its port is bound the daemon is somebody else, to whom its state belongs."""
+    nobody = pwd.getpwnam("nobody")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        site = Site(folder, apple)
+        site.head = 'user = "nobody"\n'
+        (folder / "state").mkdir()
+        for path in (folder, folder / "state", folder / "app.key"):
+            os.chown(path, nobody.pw_uid, nobody.pw_gid)
+        with site.daemon() as daemon:
+            (result,) = daemon.api().batch(pushes(1), wait=15)
+            user = Path(f"/proc/{daemon.process.pid}").stat().st_uid
+            owner = site.database.stat().st_uid
+
+    assert daemon.said("Runs as user nobody from now on")
+    assert (user, owner) == (nobody.pw_uid, nobody.pw_uid)
+    assert result["state"] == "accepted"
 
 
 class TestErrors:
