@@ -82,8 +82,9 @@ def lease_log(log: Logger) -> Callable[[Event], None]:
         if getattr(event, "host", ""):
             line = _RESERVED.get(type(event))
         if line is not None and isinstance(event, DhcpEvent):
+            level, text = line
             more = {"name": _name(event), "time": _time(event), "others": _others(event)}
-            log.emit(*line, event=event, **more)
+            log.emit(level, text, event=event, **more)
 
     return write
 
