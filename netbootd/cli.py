@@ -118,6 +118,26 @@ def leases(file: Path, source: str | None, configuration: Path | None) -> None:
     import_leases(file, source, configuration)
 
 
+@main.command("leases", short_help="List the leases of the DHCP server.")
+@click.option(
+    "--config",
+    "configuration",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Configuration of netbootd, which says where its database is. Default: none.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with all that is known.")
+def list_leases(configuration: Path | None, as_json: bool) -> None:
+    """List the leases of the DHCP server: address, end in local time, state, machine, name.
+
+    They are read from the database, whether netbootd runs or not; nothing is changed. Be who it
+    runs as, or root.
+    """
+    from netbootd.dhcp.lease_list import list_leases
+
+    list_leases(configuration, as_json=as_json)
+
+
 @main.group()
 def simulate() -> None:
     """Machines in software that boot from a server, to see that it works."""

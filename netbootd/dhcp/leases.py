@@ -10,7 +10,7 @@ nothing waits for it: were it lost, the address would only stay taken for longer
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, Final, Self
 
@@ -45,7 +45,7 @@ class Leases:
 
     def load_thd(self) -> Self:
         """Read what is on disk. Blocks; call it once the store is open. Raises StoreError."""
-        self.table.load(_leases(self._store.each_thd(LOAD_LEASES)))
+        self.table.load(leases_of(self._store.each_thd(LOAD_LEASES)))
         return self
 
     def acknowledge(self, lease: Lease, done: Done) -> None:
@@ -115,7 +115,8 @@ def _row(lease: Lease) -> dict[str, int | str]:
     }
 
 
-def _leases(rows: Iterator[tuple[Any, ...]]) -> Iterator[Lease]:
+def leases_of(rows: Iterable[tuple[Any, ...]]) -> Iterator[Lease]:
+    """The leases in the rows of LOAD_LEASES. Raises StoreError for one that makes no sense."""
     from_hex = bytes.fromhex
     for address, client, hardware, state, starts, ends, host_name, circuit_id, remote_id in rows:
         try:
