@@ -176,6 +176,10 @@ class Daemon:
         return Api(self.port, self.site.authority.pem.decode())
 
 
+class Refused(Exception):
+    """The daemon would have none of it: status and body."""
+
+
 class Api:
     """A program that speaks to the daemon, one connection for each request."""
 
@@ -206,11 +210,13 @@ class Api:
         return status, json.loads(answer)
 
     def batch(self, items: Sequence[dict[str, Any]], wait: int = 0) -> list[dict[str, Any]]:
-        """Hand in a batch; what became of each. Raises OSError or http.client.HTTPException."""
+        """Hand in a batch; what became of each. Raises Refused, OSError or
+        http.client.HTTPException."""
         body = b"".join(json.dumps(item).encode() + b"\n" for item in items)
         path = f"/v1/pushes?wait={wait}" if wait else "/v1/pushes"
         status, _, answer = self.ask("POST", path, body, content_type="application/x-ndjson")
-        assert status in (200, 202, 207), (status, answer)
+        if status not in (200, 202):
+            raise Refused(status, answer)
         return [json.loads(line) for line in answer.splitlines()]
 
 

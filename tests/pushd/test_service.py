@@ -20,7 +20,7 @@ import pytest
 
 from pushd.testing import Conduct, GoAway, Rule
 from pushd.testing.background import Background, simulator_in_background
-from tests.pushd.daemon import APP, PATIENCE, Api, Site, device, pushes, wait_until
+from tests.pushd.daemon import APP, PATIENCE, Api, Refused, Site, device, pushes, wait_until
 
 KILLS = int(os.environ.get("PUSHD_KILLS", "5"))
 """How often the daemon is killed under load."""
@@ -228,10 +228,10 @@ class TestChanges:
 
 
 def hand_in(api: Api, items: list[dict[str, Any]]) -> list[str]:
-    """Hand in a batch to a daemon that may die meanwhile; the ids that it acknowledged."""
+    """Hand in a batch to a daemon that may die or refuse; the ids that it acknowledged."""
     try:
         results = api.batch(items)
-    except (OSError, http.client.HTTPException):
+    except (Refused, OSError, http.client.HTTPException):
         return []
     return [result["id"] for result in results if result["status"] in (200, 202)]
 
