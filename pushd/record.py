@@ -116,7 +116,9 @@ def job_of(row: tuple[Any, ...], lane: LaneKey) -> Job:
 def result_row(seq: int, job: Job, outcome: Outcome, settled_at: int) -> Row:
     """In the order of the table `results`. `outcome` is final."""
     id_ = job.id
-    status = reason = since = echo = detail = None
+    status: int | None = None
+    since: int | None = None
+    reason = echo = detail = None
     match outcome:
         case Accepted(apns_id=apns_id, unique_id=unique_id):
             kind = "accepted"

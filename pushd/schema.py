@@ -12,6 +12,7 @@ from __future__ import annotations
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Delete,
     Index,
     Integer,
@@ -36,8 +37,8 @@ _NUMBER = BigInteger().with_variant(Integer, "sqlite")
 """In SQLite a key must be called INTEGER to be the key of the table's own B-tree; it has 64 bits
 all the same."""
 
-_ONE = literal_column("1")
-_START = literal_column("0")
+_ONE: ColumnElement[int] = literal_column("1")
+_START: ColumnElement[int] = literal_column("0")
 """Said, because SQLite's dialect says it where nobody does, and PostgreSQL's does not."""
 
 LANES = Table(

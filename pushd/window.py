@@ -139,7 +139,7 @@ class Window:
     def _failed(self, failure: Failure, lane: Lane, level: Level) -> None:
         level.refilling = False
         level.gone.clear()
-        failure.trap(StoreError)
+        failure.trap(StoreError)  # type: ignore[no-untyped-call]
         _log.error("Waiting pushes cannot be read: {why}", why=failure.value)
         if not self._stopped and lane.number not in self._calls:
             self._calls[lane.number] = self._clock.callLater(RETRY, self._fill_again, lane)
