@@ -44,6 +44,9 @@ SETTINGS: Final[dict[str, Callable[[bytes], Settings]]] = {
     "dnsmasq": dnsmasq_conf.read_settings,
 }
 
+BEGINNING: Final = 1 << 16
+"""Bytes in which it is seen what wrote a file."""
+
 _LEASES_OF: Final = (
     ("kea", re.compile(rb"\Aaddress,hwaddr,")),
     ("dhcpd", re.compile(rb"^\s*(?:lease\s+[0-9.]+|authoring-byte-order|server-duid)\b", re.M)),
@@ -76,6 +79,8 @@ def import_leases(file: Path, source: str | None, configuration: Path | None) ->
 def import_settings(file: Path, source: str | None) -> None:
     """Print what `file` says as settings of ours. Raises Failed."""
     data = _read(file)
+    if source is None and any(pattern.search(data[:BEGINNING]) for _, pattern in _LEASES_OF):
+        raise Failed(f"{file} holds leases, no settings: netbootctl import leases {file}")
     reader = SETTINGS[source or _source(file, data, _SETTINGS_OF)]
     found = _understood(file, lambda: reader(data))
     text, remarks = _understood(file, lambda: toml_of(found))
@@ -92,7 +97,7 @@ def _read(file: Path) -> bytes:
 
 
 def _source(file: Path, data: bytes, known: Sequence[tuple[str, re.Pattern[bytes]]]) -> str:
-    beginning = data[: 1 << 16]
+    beginning = data[:BEGINNING]
     for source, pattern in known:
         if pattern.search(beginning):
             return source

@@ -20,8 +20,8 @@ from ops.database import Database
 from protocols.dhcp.server.case import client_key
 
 ETHERNET: Final = 1
-_ENDS: Final = 5
-"""Column of LOAD_LEASES."""
+_CLIENT, _STATE, _ENDS = 1, 3, 5
+"""Columns of LOAD_LEASES."""
 
 _STATES: Final = {State.BOUND: "bound", State.OVER: "released", State.CONFLICT: "declined"}
 
@@ -45,27 +45,46 @@ def enter_thd(
     """Write `leases` into the database at `path`. `now` is in seconds since 1970; `settings` say
     who is who.
 
-    A lease in the database that ends later is newer, and stays. Raises StoreError.
+    A lease in the database that ends later is newer, and stays; the same one is not written again.
+    Raises StoreError.
     """
     identities = _Identities(settings)
+    networks = [subnet.network for subnet in settings.subnets]
+
+    def is_elsewhere(address: IPv4Address) -> bool:
+        return bool(networks) and not any(address in network for network in networks)
+
     database = Database(path, SCHEMA)
     database.open_thd()
     try:
-        known = {row[0]: row[_ENDS] for row in database.read_thd(LOAD_LEASES, {})}
+        known = {
+            row[0]: (row[_CLIENT], row[_STATE], row[_ENDS])
+            for row in database.read_thd(LOAD_LEASES, {})
+        }
         remarks = []
         rows = []
+        here = []
         for lease in leases:
             row = _row(lease, now, identities)
-            if known.get(row["address"], -1) >= row["ends"]:
-                address = IPv4Address(row["address"])
-                remarks.append(Remark(lease.line, f"{address} has a newer lease here; left out"))
+            its = known.get(row["address"])
+            if its == (row["client"], row["state"], row["ends"]):
+                here.append(row)
+            elif its is not None and its[-1] >= row["ends"]:
+                remarks.append(
+                    Remark(lease.line, f"{lease.address} has a newer lease here; left out")
+                )
+                continue
             else:
                 rows.append(row)
+            if lease.state is State.BOUND and row["ends"] > now and is_elsewhere(lease.address):
+                why = "is in no [[dhcp.subnet]]: netbootd will not renew its lease"
+                remarks.append(Remark(lease.line, f"{lease.address} {why}"))
         failures = database.write_thd([(SAVE_LEASE, row) for row in rows])
         for failure in filter(None, failures):
             raise failure
     finally:
         database.close_thd()
+    rows += here
     live = [row for row in rows if row["ends"] > now]
     bound = sum(row["state"] == "bound" for row in live)
     avoided = sum(row["state"] == "declined" for row in live)

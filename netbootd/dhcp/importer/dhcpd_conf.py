@@ -12,6 +12,7 @@ dhcp-options(5) of ISC DHCP 4.4.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final
@@ -32,6 +33,7 @@ from netbootd.dhcp.importer.found import (
 )
 from netbootd.dhcp.importer.isc import Statement, Word, statements
 from netbootd.dhcp.importer.options import DHCPD, option
+from protocols.dhcp import formats
 from protocols.dhcp.registry import OPTIONS
 
 SUBNET_MASK: Final = 1
@@ -69,6 +71,12 @@ _ELSEWHERE: Final = {
     "lease": "is a lease; import this file's leases, too",
 }
 """What the operator is told of statements that have no place, or another one."""
+
+_FOR_ALL: Final = (
+    ("allow", "all", "clients"),
+    ("deny", "dynamic", "bootp", "clients"),
+)
+"""Statements that leave a pool to everybody; BOOTP is off where dhcp.bootp does not say else."""
 
 
 @dataclass(slots=True)
@@ -194,7 +202,14 @@ class _Reader:
         self.walk(body, around)
 
     def _pool(self, block: Statement) -> None:
+        before = len(self._ranges)
         says = self.says(block.body or ())
+        closed = next(filter(_is_for_some, block.body or ()), None)
+        if closed is not None:
+            del self._ranges[before:]
+            why = f"`{closed}` makes it one for some machines; see [[dhcp.class]]"
+            self._tell(block.line, f"the addresses of this pool are left out: {why}")
+            return
         if says.options or says.times != FoundTimes():
             why = "options and times stay out; see [[dhcp.class]]"
             self._tell(block.line, f"the addresses of this pool are for everybody; its {why}")
@@ -234,7 +249,7 @@ class _Reader:
         """Enter one statement; whether it is one that has a place here. Raises ValueError."""
         match statement.words:
             case ["option", str(name), *words]:
-                return self._option(name, words, says)
+                return self._option(statement.line, name, words, says)
             case [str(kind), str(seconds)] if kind in _TIMES:
                 says.times = replace(says.times, **{_TIMES[kind]: _seconds(seconds)})
             case ["authoritative"]:
@@ -259,7 +274,7 @@ class _Reader:
                 return False
         return True
 
-    def _option(self, name: str, words: Sequence[Word], says: _Says) -> bool:
+    def _option(self, line: int, name: str, words: Sequence[Word], says: _Says) -> bool:
         if len(words) >= 4 and words[0] == "code" and words[2] == "=":
             return self._definition(name, str(words[1]), words[3:])
         listed = [word for word in words if word != ","]
@@ -273,8 +288,23 @@ class _Reader:
         elif code == HOST_NAME and len(listed) == 1:
             says.host_name = _text(listed[0])
         else:
-            says.options[code] = option(code, listed)
+            says.options[code] = option(code, self._without_names(line, name, code, listed))
         return True
+
+    def _without_names(
+        self, line: int, name: str, code: int, words: Sequence[Word]
+    ) -> Sequence[Word]:
+        """`words` but for the host names among addresses, which dhcpd looks up in the DNS."""
+        kind = OPTIONS.get(code)
+        if kind is None or kind.layout not in (formats.ADDRESSES, formats.ADDRESSES_IF_ANY):
+            return words
+        found = [word for word in words if _is_address(_text(word))]
+        if found:
+            for word in words:
+                if word not in found:
+                    why = "is not an IPv4 address; left out, the others stay"
+                    self._tell(line, f"`option {name}`: {shown(word)} {why}")
+        return found or words
 
     def _definition(self, name: str, number: str, kind: Sequence[Word]) -> bool:
         """`option voip-servers code 150 = array of ip-address;`"""
@@ -290,6 +320,12 @@ class _Reader:
         if len(texts) not in (1, 2):
             raise ValueError("one or two addresses are expected")
         self._ranges.append((line, value.address(texts[0]), value.address(texts[-1])))
+        if len(texts) < len(words):
+            self._tell(
+                line,
+                "`dynamic-bootp` stays out: machines that speak BOOTP get none of this"
+                " range; see dhcp.bootp",
+            )
 
     def _stays_out(self, statement: Statement) -> None:
         word = _text(statement.words[0]) if statement.words else ""
@@ -309,6 +345,19 @@ def _merged(outer: _Says, inner: _Says) -> _Says:
         authoritative=authoritative,
         mask=inner.mask or outer.mask,
     )
+
+
+def _is_for_some(statement: Statement) -> bool:
+    """Whether it shuts machines out of its pool: `allow` whom it does not name, `deny` the rest."""
+    words = tuple(map(_text, statement.words))
+    return words[:1] in (("allow",), ("deny",), ("ignore",)) and words not in _FOR_ALL
+
+
+def _is_address(text: str) -> bool:
+    with suppress(ValueError):
+        value.address(text)
+        return True
+    return False
 
 
 def _seconds(text: str) -> int:

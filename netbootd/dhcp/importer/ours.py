@@ -44,6 +44,8 @@ ROUTER: Final = 3
 _KEYS: Final = {ROUTER: "router", 6: "dns", 15: "domain", 42: "ntp", 119: "search"}
 """Options that are settings; all others are in a table `options`."""
 
+_SIGNS: Final = ("mac", "client_id", "circuit_id")
+"""What a host is known by."""
 _NAMES: Final = {kind.code: name for name, kind in BY_NAME.items()}
 _NO_LABEL = re.compile(r"[^A-Za-z0-9-]+")
 _PLACE = re.compile(r"dhcp(?:\.(subnet|host)\[(\d+)\])?(?:\.(\w+)(?:\[(\d+)\])?(?:\.(.+))?)?")
@@ -200,7 +202,8 @@ def _take_out(
     elif key is None or not _remove(placed.table, key, item, name):
         raise Unreadable(f"what it says is refused: {error}")
     what = f"{kind} {placed.table.get('name', '')}".strip() if whole else name or key
-    tell(placed.line, f"{what} is left out: {error.problem}")
+    sign = f"its {key} {placed.table[key]} " if whole and kind and key in _SIGNS else ""
+    tell(placed.line, f"{what} is left out: {sign}{error.problem}")
 
 
 def _remove(table: dict[str, Any], key: str, item: str | None, name: str | None) -> bool:

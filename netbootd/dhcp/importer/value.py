@@ -18,7 +18,10 @@ _OCTETS = re.compile(r"[0-9A-Fa-f]{1,2}(?::[0-9A-Fa-f]{1,2})*", re.ASCII)
 
 def address(text: str) -> IPv4Address:
     """A dotted IPv4 address."""
-    return IPv4Address(text)
+    try:
+        return IPv4Address(text)
+    except ValueError:
+        raise ValueError(f"{text} is not an IPv4 address") from None
 
 
 def octets(text: str, limit: int = MAX_CLIENT_ID) -> bytes:

@@ -116,6 +116,35 @@ def test_newer_lease_stays(site: Site) -> None:
     assert site.rows()[0][1] == "ff01"
 
 
+def test_the_same_lease_again(site: Site) -> None:
+    """A file that is imported twice says the same twice."""
+    text = LEASE.format(ends="epoch 4000000000", state="active", uid="ff:1")
+    first = site.leases(text)
+
+    assert site.leases(text).output == first.output
+    assert "1 leases that hold, 0 that are over" in first.output
+
+
+def test_lease_of_no_subnet(site: Site) -> None:
+    """A lease that the configuration has no subnet for is told: nobody will renew it."""
+    subnet = '[[dhcp.subnet]]\nnetwork = "10.9.0.0/24"\n'
+    site.config.write_text(site.config.read_text() + subnet)
+
+    result = site.leases(LEASE.format(ends="never", state="active", uid="ff:1"))
+
+    assert "dhcpd.leases:1: 10.0.0.9 is in no [[dhcp.subnet]]: " in result.output
+
+
+def test_leases_are_no_settings(site: Site) -> None:
+    """Who mistakes one file for the other is told which command takes it."""
+    file = FOLDER / "dhcpd-utc.leases"
+
+    result = site.run("settings", str(file))
+
+    assert result.exit_code == 1
+    assert f"{file} holds leases, no settings: netbootctl import leases {file}" in result.output
+
+
 def test_newer_file_wins(site: Site) -> None:
     """A file may be imported again later."""
     site.leases(LEASE.format(ends="epoch 3000000000", state="active", uid="ff:1"))

@@ -39,7 +39,7 @@ def told(text: str) -> list[tuple[int, str]]:
 def test_subnet() -> None:
     """Network, ranges, options and times of a subnet."""
     found = subnet(
-        f"{LAN} {{ range 10.0.0.10 10.0.0.20; range dynamic-bootp 10.0.0.30;"
+        f"{LAN} {{ range 10.0.0.10 10.0.0.20; range 10.0.0.30;"
         " option routers 10.0.0.1; option subnet-mask 255.255.255.0; default-lease-time 600;"
         " max-lease-time -1; not authoritative; }"
     )
@@ -66,6 +66,53 @@ def test_pool_of_a_shared_network() -> None:
     assert second.ranges == ((IPv4Address("10.1.0.5"), IPv4Address("10.1.0.6")),)
     assert first.shared_network == second.shared_network == "floor 2"
     assert first.options == second.options == {42: "10.0.0.9"}
+
+
+@pytest.mark.parametrize(
+    "who",
+    [
+        'allow members of "pxe"',
+        'deny members of "pxe"',
+        "deny unknown-clients",
+        "allow known-clients",
+    ],
+)
+def test_pool_of_some_is_no_pool_of_all(who: str) -> None:
+    """Addresses for some machines are not given to everybody: they are left out, and told."""
+    text = f"{LAN} {{ range 10.0.0.50; pool {{ {who}; range 10.0.0.10 10.0.0.20; }} }}"
+    (found,) = read_settings(text.encode()).subnets
+
+    assert found.ranges == ((IPv4Address("10.0.0.50"), IPv4Address("10.0.0.50")),)
+    assert any("the addresses of this pool are left out: `" in line for _, line in told(text))
+
+
+def test_pool_without_bootp_is_for_all() -> None:
+    """BOOTP clients get no address here in any case."""
+    text = f"{LAN} {{ pool {{ deny dynamic bootp clients; range 10.0.0.10 10.0.0.20; }} }}"
+
+    (found,) = read_settings(text.encode()).subnets
+
+    assert len(found.ranges) == 1
+
+
+def test_range_of_bootp() -> None:
+    """A range that BOOTP clients share is taken over, and told what they lose."""
+    text = f"{LAN} {{ range dynamic-bootp 10.0.0.30; }}"
+
+    (found,) = read_settings(text.encode()).subnets
+
+    assert found.ranges == ((IPv4Address("10.0.0.30"), IPv4Address("10.0.0.30")),)
+    (line,) = told(text)
+    assert "`dynamic-bootp` stays out: " in line[1]
+
+
+def test_names_among_addresses() -> None:
+    """A server that is named and not numbered is left out and told; the others stay."""
+    text = "option domain-name-servers ns1.lab.local, 192.168.1.2;"
+
+    assert read_settings(text.encode()).options == {6: "192.168.1.2"}
+    why = "ns1.lab.local is not an IPv4 address; left out, the others stay"
+    assert told(text) == [(1, f"`option domain-name-servers`: {why}")]
 
 
 def test_groups_are_inherited() -> None:

@@ -149,7 +149,7 @@ def test_what_dnsmasq_says_by_itself() -> None:
         ("dhcp-range=10.0.0.10,10.0.0.20,12h", "no netmask is named: 10.0.0.0/24 is a guess"),
         ("dhcp-range=fd77::1,fd77::2,64", "it is of IPv6"),
         ("dhcp-range=10.0.0.0,proxy", "proxyDHCP is [pxe]"),
-        ("dhcp-range=lan", "Expected 4 octets"),
+        ("dhcp-range=lan", "lan is not an IPv4 address"),
         ("dhcp-host=0:1:2:*:*:*,x", "0:1:2:*:*:* has no counterpart"),
         ("dhcp-host=0:1:2:3:4:5,10.0.0.9,45m", "the lease time 45m of a host stays out"),
         ("dhcp-host=0:1:2:3:4:5,0:1:2:3:4:6,10.0.0.9", "00:01:02:03:04:06 cannot share it"),

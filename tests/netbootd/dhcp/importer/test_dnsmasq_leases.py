@@ -46,7 +46,7 @@ def test_leases_of_ipv6_are_counted() -> None:
         ("1795341169 52:54:00:77:00:51 10.77.0.106 blue", "it has 4 fields, not 5"),
         (LINE.replace("52:54:00:77:00:51 ", "06-52:54:00:77:00:51 "), "not a list of octets"),
         (LINE.replace("52:54:00:77:00:51 ", "52:54 "), "52:54 is not an Ethernet address"),
-        (LINE.replace("10.77.0.106", "10.77.0.256"), "Octet 256"),
+        (LINE.replace("10.77.0.106", "10.77.0.256"), "10.77.0.256 is not an IPv4 address"),
         (LINE.replace("1795341169", "soon"), "soon is not a time"),
         (LINE.replace("blue", "b" * 256), "a name of more than 255 characters"),
         (LINE.replace(" 01:", " 1g:"), "is not a list of octets"),

@@ -44,7 +44,7 @@ def test_infinite_lease() -> None:
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        (LINE.replace("10.77.0.100", "fd77::1"), "Expected 4 octets"),
+        (LINE.replace("10.77.0.100", "fd77::1"), "is not an IPv4 address"),
         (f"{LINE[:-1]}9", "state 9 is not known"),
         (LINE.replace("52:54:00:77:00:51,01:52:54:00:77:00:51", ","), "does not say whose it is"),
         (LINE.replace("3600", "-1"), "-1 is not a number of 32 bits"),

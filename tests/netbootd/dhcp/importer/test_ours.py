@@ -65,7 +65,7 @@ def test_everything_has_its_key() -> None:
         ),
         (
             "host x { hardware ethernet 0:1:2:3:4:5; } host y { hardware ethernet 0:1:2:3:4:5; }",
-            'host y is left out: is that of host "x"',
+            'host y is left out: its mac 00:01:02:03:04:05 is that of host "x"',
         ),
         ("host a_b { hardware ethernet 0:1:2:3:4:5; }", "host a_b is called a-b"),
         ("host ____ { hardware ethernet 0:1:2:3:4:5; }", "host ____ is called host"),
