@@ -25,8 +25,9 @@ class Options(daemon.Options):
 
     daemon = "netbootd"
     longdesc = (
-        "Answers BSDP, serves TFTP and HTTP, so that Macs netboot from the .nbi folders in"
-        " ./images, or wherever the configuration file says they are."
+        "Answers BSDP, DHCP and PXE, serves TFTP and HTTP, so that Macs and PCs boot from the"
+        " folders in ./images, or wherever the configuration file says they are. DHCP and PXE take"
+        " a configuration that enables them."
     )
 
     def check(self, file: Path | None) -> int:

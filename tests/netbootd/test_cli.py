@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
 
 from netbootd import __version__
@@ -34,6 +35,26 @@ def test_check_of_a_wrong_file_fails_with_its_remedy(tmp_path: Path) -> None:
 
     assert result.exit_code == 1
     assert f"{file}: tftp.prot: is not a setting; did you mean `port`?" in result.output
+
+
+@pytest.mark.parametrize("group", [(), ("config",), ("import",), ("simulate",)])
+def test_help_is_whole_on_a_narrow_terminal(group: tuple[str, ...]) -> None:
+    """Each command says what it is for in 60 columns, without being cut off."""
+    lines = CliRunner().invoke(main, [*group, "--help"], terminal_width=60).output.splitlines()
+
+    commands = lines[lines.index("Commands:") + 1 :]
+    assert commands
+    assert all(len(line) <= 60 and line.endswith(".") for line in commands)
+    assert not any(line.endswith("...") for line in commands)
+
+
+def test_help_of_check_says_what_it_takes() -> None:
+    """Who may run it, how long it takes, what its exit status means."""
+    text = " ".join(netbootctl("check", "--help").output.split())
+
+    assert "Run it as root" in text
+    assert "about four seconds" in text
+    assert "The exit status is 1 if a start would fail" in text
 
 
 def test_an_unknown_command_is_a_usage_error() -> None:

@@ -3,5 +3,5 @@
 from twisted.application.service import ServiceMaker
 
 netbootd = ServiceMaker(
-    "netbootd", "netbootd.tap", "Netboot Macs: BSDP, TFTP and HTTP image serving.", "netbootd"
+    "netbootd", "netbootd.tap", "Netboot Macs and PCs: BSDP, DHCP, PXE, TFTP, HTTP.", "netbootd"
 )
