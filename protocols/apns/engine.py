@@ -44,6 +44,7 @@ from protocols.apns.frame import (
     FrameType,
     Setting,
     Violation,
+    pack_head,
 )
 from protocols.apns.hpack import RequestEncoder, decode_block
 from protocols.apns.pulse import Pulse
@@ -147,7 +148,7 @@ class ClientEngine:
         self._next_stream = number + 2
         size = len(block)
         if size <= MAX_FRAME_SIZE:
-            head = frame.head(size, _HEADERS, _END_HEADERS, number)
+            head = pack_head(size >> 8, size & 0xFF, _HEADERS, _END_HEADERS, number)
             self._output += (head, block)
         else:
             self._output += frame.header_block(block, number)
@@ -155,7 +156,8 @@ class ClientEngine:
         size = len(body)
         if size <= windows.connection and size <= windows.at_once:
             windows.connection -= size
-            self._output += (frame.head(size, _DATA, _END_STREAM, number), body)
+            head = pack_head(size >> 8, size & 0xFF, _DATA, _END_STREAM, number)
+            self._output += (head, body)
         else:
             windows.begin(number, body)
         if number >= MAX_STREAM_ID - 1:

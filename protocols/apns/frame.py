@@ -90,6 +90,8 @@ _SETTING: Final = struct.Struct("!HL")
 _WORD: Final = struct.Struct("!L")
 _GOAWAY: Final = struct.Struct("!LL")
 
+pack_head: Final = _HEADER.pack
+"""`head` without its convenience: the length comes as its upper 16 and lower 8 bits."""
 read_head: Final = _HEADER.unpack_from
 """Of nine bytes at least: the upper 16 and lower 8 bits of the length, type, flags, stream."""
 _read_word: Final = _WORD.unpack_from

@@ -90,12 +90,14 @@ class RequestEncoder:
         """The header block of a POST to `path`. `own` are `apns-id`, `apns-expiration` and
         `apns-collapse-id`, as far as the push has them."""
         before, after = self._shapes.get(shape) or self._shape(shape)
-        parts = [before, _text(path), after]
+        size = len(path)
+        parts = [before, _BYTE[size] if size < _LONG else _integer(size, 7, 0), path, after]
         if authorization is not None:
             parts += (_AUTHORIZATION, _text(authorization))
+        names = self._own_names
         for name, value in own:
             size = len(value)
-            known = self._own_names.get(name)
+            known = names.get(name)
             if known is not None and size < _LONG:
                 parts += (known, _BYTE[size], value)
             else:

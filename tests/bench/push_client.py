@@ -7,6 +7,7 @@ FOLDER holds `authority.pem`, `client.pem` and `client.key`.
 
 from __future__ import annotations
 
+import gc
 import random
 import sys
 import time
@@ -21,6 +22,7 @@ from twisted.internet.protocol import ClientFactory
 from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFromCertificates
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
+from ops.daemon import SMALL_COLLECTION
 from protocols.apns.engine import Limits
 from protocols.apns.event import Answered, Event
 from protocols.apns.message import Notification, PushType
@@ -128,6 +130,8 @@ def main(folder: Path, port: int, streams: int, pushes: int) -> None:
         },
     )
     client = Client(pushes)
+    gc.freeze()  # as the daemon does
+    gc.set_threshold(SMALL_COLLECTION)
     connection = Connection(
         authority=b"localhost",
         limits=Limits(streams=streams),
