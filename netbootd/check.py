@@ -20,6 +20,7 @@ from typing import TextIO
 from images.catalog import Root, scan_thd
 from images.root_path import NfsExport
 from netbootd import config
+from netbootd.bootable import about_boot_names, about_links, about_loaders
 from netbootd.booter import Publication, why_entry_not_offered, why_not_offered
 from netbootd.coexist.discover import search_thd
 from netbootd.coexist.firewall import about_firewall, read_tables_thd
@@ -110,13 +111,14 @@ def _images(settings: Config) -> Iterator[Finding]:
     if snapshot.loaders is not None:
         text = f"{snapshot.loaders.path}: {len(snapshot.loaders.files)} files"
         yield Finding(Severity.OK, "loaders", text)
-        for warning in snapshot.loaders.warnings:
-            yield Finding(Severity.WARNING, "loaders", warning)
+    yield from about_links(settings, snapshot)
+    yield from about_loaders(settings, snapshot)
     for disabled in snapshot.disabled:
         yield Finding(Severity.OK, "images", f"{disabled.path}: {disabled.title}, disabled")
     for problem in snapshot.errors:
         if problem.path not in missing:
             yield Finding(Severity.WARNING, "images", str(problem))
+    yield from about_boot_names(settings, snapshot)
     if not (snapshot.bundles or snapshot.entries or snapshot.errors):
         yield Finding(Severity.WARNING, "images", "no image is there yet: nothing to boot")
 

@@ -16,8 +16,8 @@ SUBJECT = "DHCP"
 
 def about_subnets(settings: Config, interfaces: Sequence[Interface]) -> Iterator[Finding]:
     """A finding for each interface without a subnet, and for each subnet that is cut otherwise
-    than its interface; and an error where our own address is somebody else's. Nothing unless
-    `[dhcp]` is enabled."""
+    than its interface, or leases nothing; and an error where our own address is somebody else's.
+    Nothing unless `[dhcp]` is enabled."""
     dhcp = settings.dhcp
     if not dhcp.enabled:
         return
@@ -29,6 +29,11 @@ def about_subnets(settings: Config, interfaces: Sequence[Interface]) -> Iterator
     except Invalid as error:
         text = f"dhcp.{error.key}: {error.problem}; {error.remedy}"
         yield Finding(Severity.ERROR, SUBJECT, text)
+    for n, subnet in enumerate(dhcp.subnets):
+        has_host = any(host.address and host.address in subnet.network for host in dhcp.hosts)
+        if not (subnet.pools or has_host or subnet.shared_network):
+            text = f"dhcp.subnet[{n}]: {subnet.network} has no address to lease; add `pools`"
+            yield Finding(Severity.WARNING, SUBJECT, text)
     for interface in leasing:
         yield from _about(interface, dhcp.subnets)
 

@@ -192,6 +192,7 @@ def test_boot_entries_and_loaders(site: Site) -> None:
     (site.folder / "loaders").mkdir()
     (site.folder / "loaders/undionly.kpxe").write_bytes(b"ipxe")
     (site.folder / "loaders/ipxe.efi").symlink_to("/boot/ipxe.efi")
+    (site.folder / "loaders/snponly.efi").symlink_to("/boot/snponly.efi")
     site.write('[pxe]\nenabled = true\nloaders = "loaders"\n')
 
     entry = "images         images/debian: Debian 12 installer (bios, uefi-x86-64)"
@@ -204,7 +205,40 @@ def test_boot_entries_and_loaders(site: Site) -> None:
         "images         images/odd/linux: is missing, and boot.toml names it;"
         " put it there, or correct boot.toml"
     ) in warnings
-    assert any(line.startswith("loaders        loaders/ipxe.efi: is a symb") for line in warnings)
+    link = "loaders        loaders/{}: is a symbolic link that leaves the folder"
+    assert any(line.startswith(link.format("snponly.efi")) for line in warnings)
+    assert any(line.startswith(link.format("ipxe.efi")) for line in found)
+    assert [line for line in warnings if "boots" in line] == [
+        "loaders        loaders: snponly.efi is missing, so no uefi-x86-64 machine boots “Debian 12"
+        " installer”; put it there, or name another in [pxe.loader] uefi-x86-64"
+    ]
+
+
+def test_entries_without_a_folder_of_loaders(site: Site) -> None:
+    """Where an entry takes a loader and no folder is named, that is a warning."""
+    make_entry(site.images)
+    site.write("[pxe]\nenabled = true\n")
+
+    assert site.only(Severity.WARNING) == [
+        "loaders        pxe.loaders is not set, and “Debian 12 installer” takes a loader such as"
+        ' iPXE to start; name its folder: "/usr/lib/ipxe"'
+    ]
+
+
+def test_boot_entries_that_machines_are_to_boot(site: Site) -> None:
+    """An entry that is not there, or that nothing can boot, is told with who wants it."""
+    make_entry(site.images)
+    site.write(
+        '[[dhcp.host]]\nname = "a"\nmac = "52:54:00:00:00:01"\nboot = "debain"\n'
+        '[[dhcp.class]]\nname = "b"\nmac = "52:54"\nboot = "debian"\n'
+    )
+
+    assert site.only(Severity.WARNING) == [
+        'images         dhcp.host[0].boot of "a": there is no boot entry "debain"; did you mean'
+        ' "debian"?',
+        'images         dhcp.class[0].boot of "b": nothing boots "debian" while [pxe] is off; set'
+        " pxe.enabled = true",
+    ]
 
 
 def test_no_address_to_serve_on(site: Site) -> None:

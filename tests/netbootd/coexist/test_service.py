@@ -46,7 +46,8 @@ XID = 0x12345678
 SERVER = IPv4Address("10.0.0.2")
 
 BESIDE = ""
-ALONE = '[dhcp]\nenabled = true\n[[dhcp.subnet]]\nnetwork = "10.0.0.0/24"\n'
+POOL = 'network = "10.0.0.0/24"\npools = ["10.0.0.50-10.0.0.99"]\n'
+ALONE = f"[dhcp]\nenabled = true\n[[dhcp.subnet]]\n{POOL}"
 
 
 def offer_to(question: bytes, **changes: Any) -> DhcpMessage:
