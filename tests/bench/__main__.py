@@ -16,13 +16,21 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 from rich.table import Table
 
-from . import apns_rows, bsdp_rows, dhcp_rows, http_rows, push_queue_rows, tftp_rows
+from . import (
+    apns_rows,
+    bsdp_rows,
+    dhcp_rows,
+    http_rows,
+    push_api_rows,
+    push_queue_rows,
+    tftp_rows,
+)
 from .bench import Bench, Result, Row, measure
 
 GROUPS: dict[str, tuple[Callable[[Bench], Iterator[Row]], ...]] = {
     "boot": (bsdp_rows.rows, tftp_rows.rows, http_rows.rows),
     "dhcp": (dhcp_rows.rows,),
-    "push": (apns_rows.rows, push_queue_rows.rows),
+    "push": (apns_rows.rows, push_queue_rows.rows, push_api_rows.rows),
 }
 DEFAULT_RUNS = 5
 

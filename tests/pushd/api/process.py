@@ -1,10 +1,11 @@
 """The API and the queue in a process of their own, for clients that are programs.
 
-    python -m tests.pushd.api.process FOLDER [apple]
+    python -m tests.pushd.api.process FOLDER [PORT] [apple]
 
 FOLDER has `certificate.pem` and `key.pem`, perhaps `clients.toml` and `authority.pem`; the database
 is put there. Prints its port once it listens, and stops on SIGTERM. With `apple`, each push is
-answered at once: 410 if its device begins with `dead`, else 200.
+answered at once: 410 if its device begins with `dead`, else 200. PORT is for a client that wants to
+know it before.
 """
 
 from __future__ import annotations
@@ -44,11 +45,11 @@ class Choice:
         return ("first", "second") if topic == "com.example.two" else ("first",)
 
 
-def settings_for(folder: Path) -> ApiSettings:
+def settings_for(folder: Path, port: int) -> ApiSettings:
     clients = folder / "clients.toml"
     authority = folder / "authority.pem"
     return ApiSettings(
-        port=0,
+        port=port,
         certificate=folder / "certificate.pem",
         key=folder / "key.pem",
         clients=clients if clients.exists() else None,
@@ -60,7 +61,8 @@ def settings_for(folder: Path) -> ApiSettings:
 def main() -> None:
     folder = Path(sys.argv[1])
     the_reactor: Any = reactor
-    settings = settings_for(folder)
+    port = next((int(argument) for argument in sys.argv[2:] if argument.isdecimal()), 0)
+    settings = settings_for(folder, port)
     counters = Counters()
     store = Store(
         Database(folder / "pushd.db", SCHEMA),
