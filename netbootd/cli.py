@@ -13,6 +13,8 @@ from netbootd import __version__
 from ops.cli import ExitCode, Failed, Root
 from ops.setting import MacAddress
 
+FINDING_COLUMN = 24
+"""Where the text of a finding begins, after severity and subject."""
 NOT_BOOTED = "Not booted"
 
 
@@ -36,9 +38,16 @@ def check(ctx: click.Context, file: Path | None) -> None:
 
     The exit status is 1 if a start would fail, otherwise 0, whatever warnings there are.
     """
-    from netbootd.check import check
+    import shutil
+    import sys
 
-    ctx.exit(check(file))
+    from netbootd.check import check
+    from ops.wrapped import Wrapped
+
+    out: Any = sys.stdout
+    if out.isatty():
+        out = Wrapped(out, width=shutil.get_terminal_size().columns, indent=FINDING_COLUMN)
+    ctx.exit(check(file, out))
 
 
 @main.group(short_help="Print an example configuration.")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from netbootd import __version__
-from netbootd.cli import main
+from netbootd.cli import FINDING_COLUMN, main
 from netbootd.config import example
 
 
@@ -55,6 +59,32 @@ def test_help_of_check_says_what_it_takes() -> None:
     assert "Run it as root" in text
     assert "about four seconds" in text
     assert "The exit status is 1 if a start would fail" in text
+
+
+def test_check_wraps_its_lines_on_a_terminal(tmp_path: Path) -> None:
+    """On a terminal a long finding goes on under its text, and no line is longer than the
+    terminal is wide."""
+    file = tmp_path / "netbootd.toml"
+    file.write_text("[tftp]\nprot = 69\n")
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "COLUMNS": "70"}
+
+    subprocess.run(
+        [Path(sys.executable).with_name("netbootctl"), "check", "netbootd.toml"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=theirs,
+        timeout=60,
+        check=False,
+    )
+    os.close(theirs)
+    with os.fdopen(ours, "rb") as terminal:
+        lines = terminal.read1(4096).decode().splitlines()
+
+    assert lines[0].startswith("ERROR    configuration  netbootd.toml: tftp.prot: ")
+    assert len(lines) > 1
+    assert all(len(line) <= 70 for line in lines)
+    assert all(line.startswith(" " * FINDING_COLUMN) for line in lines[1:])
 
 
 def test_an_unknown_command_is_a_usage_error() -> None:

@@ -1,0 +1,34 @@
+"""Tables on narrow terminals."""
+
+from __future__ import annotations
+
+import io
+
+from ops.wrapped import Wrapped
+
+LINE = (
+    "WARNING  images         /srv/netboot/a: it is not offered: its Type is NFS; set it to HTTP\n"
+)
+
+
+def written(width: int) -> list[str]:
+    stream = io.StringIO()
+    Wrapped(stream, width=width, indent=24).write(LINE)
+    return stream.getvalue().splitlines()
+
+
+def test_long_lines_go_on_under_their_column() -> None:
+    """Every line fits, and no word is lost or cut."""
+    lines = written(60)
+
+    assert lines[0].startswith("WARNING  images         /srv/netboot/a: ")
+    assert all(len(line) <= 60 for line in lines)
+    assert len(lines) > 1
+    assert all(line[:24].isspace() and not line[24].isspace() for line in lines[1:])
+    assert " ".join(" ".join(lines).split()) == " ".join(LINE.split())
+
+
+def test_lines_that_fit_stay() -> None:
+    """A wide terminal shows them as they are; on one that is far too narrow it is the terminal's
+    affair."""
+    assert written(200) == written(30) == [LINE.rstrip("\n")]
