@@ -24,7 +24,7 @@ from netbootd.bootable import about_boot_names, about_links, about_loaders
 from netbootd.booter import Publication, why_entry_not_offered, why_not_offered
 from netbootd.coexist.discover import search_thd
 from netbootd.coexist.firewall import about_firewall, read_tables_thd
-from netbootd.coexist.port import about_ports
+from netbootd.coexist.port import about_ports, wanted_ports
 from netbootd.coexist.server import SUBJECT, about_offers, about_sharing, about_silence, leases_on
 from netbootd.coexist.subnet import about_subnets
 from netbootd.config import Config, state_directory
@@ -34,6 +34,7 @@ from netbootd.interface import Interface, read_interfaces, served
 from netbootd.link import why_closed
 from ops.config import ConfigError
 from ops.finding import Finding, Severity
+from ops.lock import is_held
 from ops.owner import owners_of
 from ops.privilege import Identity, acting_as, resolve_identity
 from ops.start import StartError
@@ -211,7 +212,20 @@ def _state(settings: Config) -> Iterator[Finding]:
     if identity is not None:
         yield Finding(Severity.OK, "user", f"becomes {identity.user} once the ports are bound")
     objection = why_unwritable(directory)
-    if objection is None:
-        yield Finding(Severity.OK, "state", str(directory))
-    else:
+    if objection is not None:
         yield Finding(Severity.ERROR, "state", objection)
+    elif is_held(_lock(settings)):
+        yield _about_holder(settings, directory)
+    else:
+        yield Finding(Severity.OK, "state", str(directory))
+
+
+def _about_holder(settings: Config, directory: Path) -> Finding:
+    """Who holds the state has one of our ports, or goes by another configuration."""
+    owners = [owners_of(one.kind, one.port, _lock(settings)) for one in wanted_ports(settings)]
+    if any(one.is_ours for one in owners):
+        return Finding(Severity.OK, "state", f"{directory} is in use by this netbootd, which runs")
+    is_unknown = any(one.is_hidden for one in owners)
+    severity = Severity.WARNING if is_unknown else Severity.ERROR
+    text = f"{directory} is in use by another netbootd; stop that, or set state.directory to"
+    return Finding(severity, "state", f"{text} another folder")

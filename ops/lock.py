@@ -15,8 +15,28 @@ if os.name == "nt":
     def _lock(descriptor: int) -> None:
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
 
+    def is_held(path: Path) -> bool:
+        """Whether a process has the lock on the file. False also where we may not know."""
+        return False
+
 else:
     import fcntl
+
+    def is_held(path: Path) -> bool:
+        """Whether a process has the lock on the file. False also where we may not know."""
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:  # a file system without locks
+            return False
+        finally:
+            os.close(descriptor)
+        return False
 
     def _lock(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from netbootd.check import Severity, check, findings_of
+from ops.lock import FileLock
 from tests.images.conftest import as_nobody
 from tests.images.entries import DEBIAN, make_entry
 from tests.images.folder import make_folder, write
@@ -424,3 +425,21 @@ def test_state_that_cannot_be_written(site: Site, state: str) -> None:
         f"ERROR    state          {state} cannot be written;"
         " set state.directory to a folder that can"
     )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="its locks cannot be looked at")
+def test_state_that_another_daemon_has(site: Site) -> None:
+    """Two daemons cannot have one folder: an error before the start."""
+    (site.folder / "state").mkdir()
+    lock = FileLock(site.folder / "state/netbootd.sqlite.lock")
+    lock.acquire()
+
+    held = site.check()
+    lock.release()
+
+    assert held[0] == 1
+    assert held[1][-1] == (
+        "ERROR    state          state is in use by another netbootd; stop that, or set"
+        " state.directory to another folder"
+    )
+    assert site.check()[1][-1] == "ok       state          state"
