@@ -120,7 +120,7 @@ class Delivery:
         self._writer = Writer()
         self._breaker = Breaker(settings.breaker)
         self._again: deque[Attempt] = deque()
-        self._reserve = MAX_RESERVE
+        self._reserve = MAX_RESERVE if settings.retry_percent else 0.0
         self._under_way = 0
         self._is_stopping = False
         self._resting: IDelayedCall | None = None

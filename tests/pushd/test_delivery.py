@@ -866,3 +866,16 @@ def test_stream_error() -> None:
 
     assert far.received == [apns_id(1)] * 2
     assert stage.counted("pushes_uncertain") == 1
+
+
+def test_no_retry_budget() -> None:
+    """Without a budget nothing whose answer was lost is sent again at once."""
+    stage = Stage(retry_percent=0)
+    stage.push(alert(1))
+
+    stage.opened().lost()
+    stage.turn()
+
+    ((_, outcome),) = stage.settled
+    assert isinstance(outcome, Failed)
+    assert outcome.retry_at is not None
