@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from images.boot_toml import FILE_NAME
 from images.bundle import DEFAULT_SHARE, SUFFIX, Bundle, bundle_from_thd
 from images.entry import BootEntry, entry_from_thd, is_entry_folder_thd
 from images.errors import BundleError, HostUnknown, shown
@@ -166,6 +167,16 @@ def _image_paths_thd(root: Path) -> list[Path]:
     """What lies in `root` and means to be a boot image or a boot entry."""
     paths = (root / name for name in sorted(os.listdir(root)))
     return [path for path in paths if path.name.endswith(SUFFIX) or is_entry_folder_thd(path)]
+
+
+def misspelt_thd(roots: Sequence[Root]) -> list[Path]:
+    """Files in the folders of `roots` that would be a boot.toml if their names were small."""
+    return [
+        path
+        for root in roots
+        for path in sorted(root.path.glob("*/[Bb][Oo][Oo][Tt].[Tt][Oo][Mm][Ll]"))
+        if path.name != FILE_NAME and path.parent.suffix != SUFFIX
+    ]
 
 
 def _unlisted(root: Path, error: OSError) -> BundleError:

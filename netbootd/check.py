@@ -15,9 +15,10 @@ import secrets
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Final, TextIO
 
-from images.catalog import Root, scan_thd
+from images.boot_toml import FILE_NAME
+from images.catalog import Root, misspelt_thd, scan_thd
 from images.root_path import NfsExport
 from netbootd import config
 from netbootd.bootable import about_boot_names, about_links, about_loaders
@@ -40,6 +41,11 @@ from ops.privilege import Identity, acting_as, resolve_identity
 from ops.start import StartError
 from ops.state import why_unwritable
 from protocols.dhcp.route import SERVER_PORT
+
+NOTHING_YET: Final = (
+    "no image is there yet: nothing to boot; put .nbi folders there (Macs), or folders with a"
+    " boot.toml (PCs)"
+)
 
 
 def check(file: Path | None, out: TextIO | None = None) -> int:
@@ -118,10 +124,14 @@ def _images(settings: Config) -> Iterator[Finding]:
         yield Finding(Severity.OK, "images", f"{disabled.path}: {disabled.title}, disabled")
     for problem in snapshot.errors:
         if problem.path not in missing:
-            yield Finding(Severity.WARNING, "images", str(problem))
+            subject = "loaders" if problem.path == settings.pxe.loaders else "images"
+            yield Finding(Severity.WARNING, subject, str(problem))
+    for path in misspelt_thd(roots):
+        text = f"{path}: did you mean {FILE_NAME}? Rename it"
+        yield Finding(Severity.WARNING, "images", text)
     yield from about_boot_names(settings, snapshot)
     if not (snapshot.bundles or snapshot.entries or snapshot.errors):
-        yield Finding(Severity.WARNING, "images", "no image is there yet: nothing to boot")
+        yield Finding(Severity.WARNING, "images", NOTHING_YET)
 
 
 def _network(settings: Config, kept: Sequence[Interface]) -> Iterator[Finding]:

@@ -164,7 +164,10 @@ def test_images_that_are_not_there_yet(site: Site) -> None:
     site.images.mkdir()
 
     assert site.check()[0] == 0
-    assert site.only(Severity.WARNING) == ["images         no image is there yet: nothing to boot"]
+    assert site.only(Severity.WARNING) == [
+        "images         no image is there yet: nothing to boot; put .nbi folders there (Macs), or"
+        " folders with a boot.toml (PCs)"
+    ]
 
 
 def test_images_that_some_machine_will_not_see(site: Site) -> None:
@@ -213,6 +216,24 @@ def test_boot_entries_and_loaders(site: Site) -> None:
         "loaders        loaders: snponly.efi is missing, so no uefi-x86-64 machine boots “Debian 12"
         " installer”; put it there, or name another in [pxe.loader] uefi-x86-64"
     ]
+
+
+def test_a_boot_toml_that_is_spelt_otherwise(site: Site) -> None:
+    """A folder that would be an entry but for capitals is not passed over in silence."""
+    write(site.images / "debian/Boot.toml", DEBIAN.encode())
+
+    assert site.only(Severity.WARNING) == [
+        "images         images/debian/Boot.toml: did you mean boot.toml? Rename it"
+    ]
+
+
+def test_a_folder_of_loaders_that_is_not_there(site: Site) -> None:
+    """It is told as what it is, no folder of images."""
+    site.write('[pxe]\nenabled = true\nloaders = "loaders"\n')
+
+    (line,) = site.only(Severity.WARNING)
+
+    assert line.startswith("loaders        loaders: the folder of loaders does not exist")
 
 
 def test_entries_without_a_folder_of_loaders(site: Site) -> None:
