@@ -279,7 +279,7 @@ def _mdm_objection(push: Notification) -> Objection | None:
 
 def _object_in(payload: bytes) -> dict[str, Any] | None:
     try:
-        said = json.loads(payload)
+        said = json.loads(payload.decode())  # of bytes it would take UTF-16 and UTF-32, too
     except (ValueError, RecursionError):
         return None
     return said if isinstance(said, dict) else None

@@ -122,6 +122,7 @@ def test_the_topic_of_a_client_that_has_only_one(tmp_path: Path) -> None:
         ("/3/device/aabb", {}, b'{"x":"' + b"x" * 4200 + b'"}', 413, "PayloadTooLarge"),
         ("/3/device/aabb", {}, b"x" * 20_000, 413, "PayloadTooLarge"),
         ("/3/device/aabb", {}, b"[" * 4000, 400, "BadPayload"),
+        ("/3/device/aabb", {}, '{"aps":{}}'.encode("utf-16"), 400, "BadPayload"),
         (TO_APP, {"apns-push-type": ""}, b"", 400, "MissingPushType"),
         (TO_APP, {}, b"", 400, "InvalidPushType"),
         (TO_APP, {**CHANNEL, "apns-channel-id": ""}, b"", 400, "MissingChannelId"),
