@@ -200,7 +200,8 @@ class _Reader:
         value = self._keys.get("index")
         if value is None or (type(value) is int and 1 <= value <= MAX_INDEX):
             return value
-        self._fail(f"index is {_shown(value)}", f"write a number from 1 to {MAX_INDEX}")
+        shown = value if type(value) is int and abs(value) < 10**9 else _shown(value)
+        self._fail(f"index is {shown}", f"write a number from 1 to {MAX_INDEX}")
 
     def _architectures(self) -> tuple[str, ...] | None:
         if "architectures" not in self._keys:
@@ -224,7 +225,7 @@ class _Reader:
             known = ", ".join(PLATFORMS)
             self._fail(
                 f"{key} names {_quoted(name)}, which is no architecture",
-                _meant(name, PLATFORMS) or f"right are {known}",
+                _meant(name.replace("x64", "x86-64"), PLATFORMS) or f"right are {known}",
             )
 
     def _efi_by_platform(self, table: Mapping[str, Any]) -> dict[str, str]:

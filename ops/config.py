@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 import msgspec
 from msgspec import Meta, Struct
 
-from ops.setting import FORMS
+from ops.setting import FORMS, SLIPS
 from ops.text import escape, mask_passwords
 
 Settings = TypeVar("Settings", bound=Struct)
@@ -236,7 +236,20 @@ def _unknown(key: str, known: list[str], path: str) -> ConfigError:
 
 
 def _wrong(raw: Any, hint: Any, path: str) -> ConfigError:
+    for kind in _kinds(hint) if isinstance(raw, str) else ():
+        slip = SLIPS[kind](raw) if kind in SLIPS else None
+        if slip is not None:
+            return ConfigError(None, path, f"{_shown(raw)} {slip.problem}", slip.remedy)
     return ConfigError(None, path, f"{_shown(raw)} is not possible", f"give {describe(hint)}")
+
+
+def _kinds(hint: Any) -> list[Any]:
+    """The types that a value of type `hint` itself, no item of it, may have."""
+    if get_origin(hint) is Annotated:
+        return _kinds(get_args(hint)[0])
+    if get_origin(hint) in (Union, types.UnionType):
+        return [kind for part in get_args(hint) for kind in _kinds(part)]
+    return [hint]
 
 
 def _shown(raw: Any) -> str:

@@ -166,3 +166,39 @@ FORMS: dict[type, Form] = {
     Path: Form(_path, "a path in quotes"),
 }
 """Every type here that a configuration may use, besides bool, int and str."""
+
+
+class Slip(NamedTuple):
+    """What is wrong with a text that is almost right, and what would be."""
+
+    problem: str
+    remedy: str
+
+
+def _network_slip(text: str) -> Slip | None:
+    try:
+        network = IPv4Network(text, strict=False)
+    except ValueError:
+        return None
+    if text.partition("/")[0] == str(network.network_address):
+        return None
+    return Slip("has host bits set", f'did you mean "{network}"?')
+
+
+def _range_slip(text: str) -> Slip | None:
+    first, _, last = text.partition("-")
+    try:
+        found = AddressRange(IPv4Address(first.strip()), IPv4Address(last.strip()))
+    except ValueError:
+        return None
+    if found.first <= found.last:
+        return None
+    turned = AddressRange(found.last, found.first)
+    return Slip("runs backwards", f'did you mean "{turned}"?')
+
+
+SLIPS: dict[type, Callable[[str], Slip | None]] = {
+    IPv4Network: _network_slip,
+    AddressRange: _range_slip,
+}
+"""By type: what somebody may have meant by a text that is refused; None: nothing is known."""

@@ -295,7 +295,8 @@ def _host(host: HostSettings, path: str) -> Host:
 def _class(each: ClassSettings, path: str) -> ClientClass:
     for n, name in enumerate(each.platforms):
         if name not in PLATFORMS:
-            remedy = _meant(name, PLATFORMS, f"platforms are {', '.join(sorted(PLATFORMS))}")
+            spelt = name.replace("x64", "x86-64")
+            remedy = _meant(spelt, PLATFORMS, f"platforms are {', '.join(sorted(PLATFORMS))}")
             raise Invalid(f"{path}.platforms[{n}]", f'"{escape(name, 60)}" is no platform', remedy)
     marks = (each.vendor_class, each.user_class, each.mac, each.circuit_id, each.remote_id)
     if not each.platforms and not any(marks):

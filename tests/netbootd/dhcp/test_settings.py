@@ -247,7 +247,11 @@ def test_our_own_addresses_and_those_of_routers_are_reserved_for_nobody(
         ("[[dhcp.subnet]]", "dhcp.subnet[0].network: is missing; give an IPv4 network"),
         (
             '[[dhcp.subnet]]\nnetwork = "10.0.0.1/24"',
-            'dhcp.subnet[0].network: "10.0.0.1/24" is not possible; give an IPv4 network such as',
+            'dhcp.subnet[0].network: "10.0.0.1/24" has host bits set; did you mean "10.0.0.0/24"?',
+        ),
+        (
+            CLASS.replace("vendor_class", "platforms").replace('"PXEClient"', '["uefi-x64"]'),
+            'dhcp.class[0].platforms[0]: "uefi-x64" is no platform; did you mean "uefi-x86-64"?',
         ),
         (
             '[[dhcp.subnet]]\nnetwork = "224.0.0.0/24"',
@@ -271,7 +275,7 @@ def test_our_own_addresses_and_those_of_routers_are_reserved_for_nobody(
         ),
         (
             LEAST.replace("10.0.0.199", "10.0.0.99"),
-            'dhcp.subnet[0].pools[0]: "10.0.0.100-10.0.0.99" is not possible; give IPv4 addresses',
+            'dhcp.subnet[0].pools[0]: "10.0.0.100-10.0.0.99" runs backwards; did you mean',
         ),
         (
             LEAST.replace("pools = [", 'pools = ["10.0.0.150-10.0.0.210", '),
