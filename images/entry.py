@@ -8,6 +8,7 @@ file than its head, but for boot.toml.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ MAX_FOLDER_BYTES = 150
 
 _MENU = "boot"
 """`ipxe/<mac>/boot.ipxe` is the menu of a machine, next to `ipxe/<mac>/<folder>.ipxe`."""
+_TEXT_BYTES = 64
+"""Of a file, by which text is told from a program: no kernel begins with so many letters."""
 _COPY_AGAIN = "copy the file again"
 
 
@@ -210,12 +213,27 @@ def _platforms(
         return frozenset(programs)
     head = heads.get(keys.kernel)
     if head is None:
+        _require_no_text(tree, keys.kernel)
         raise BundleError(
             tree.path / keys.kernel,
             "does not say what machines it is for",
             f'write architectures = ["bios"], or what is right, in {FILE_NAME}',
         )
     return head.platforms
+
+
+def _require_no_text(tree: Tree, relative: str) -> None:
+    """A web server's page for a file that it does not have is easily saved as a kernel."""
+    directory = Path(os.path.realpath(tree.path))
+    try:
+        with os.fdopen(open_beneath(directory, tree.files[relative]), "rb") as file:
+            begin = file.read(_TEXT_BYTES)
+    except OSError as error:
+        raise unreadable(tree.path / relative, error) from error
+    if begin and re.fullmatch(rb"[\t\n\r -~]+", begin):
+        what = "HTML" if begin.lstrip().startswith(b"<") else "text"
+        why = f"is no Linux kernel: it is {what}"
+        raise BundleError(tree.path / relative, why, "fetch it anew, and look at what was fetched")
 
 
 def _doubts(tree: Tree, programs: Mapping[str, str]) -> list[str]:

@@ -62,6 +62,18 @@ def test_kernel_that_does_not_tell(tmp_path: Path) -> None:
     assert "architectures = [" in error.remedy
 
 
+@pytest.mark.parametrize(
+    ("page", "what"), [(b"<!DOCTYPE html>\n<html>404</html>\n", "HTML"), (b"Not found\n", "text")]
+)
+def test_kernel_that_is_a_page(tmp_path: Path, page: bytes, what: str) -> None:
+    """What a web server says instead of a kernel is told as what it is."""
+    path = make_entry(tmp_path, files={"linux": page})
+
+    error = refused(path)
+
+    assert (error.path, error.why) == (path / "linux", f"is no Linux kernel: it is {what}")
+
+
 def test_one_efi_program(tmp_path: Path) -> None:
     """Firmware of its kind starts it by itself."""
     path = make_entry(tmp_path, boot_toml=EFI, files={"grubx64.efi": efi_program()})
