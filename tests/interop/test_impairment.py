@@ -18,7 +18,7 @@ KERNEL = "i386/x86_64/kernelcache"
 PATIENT = 100.0
 """Seconds for one transfer: its client waits whole seconds for each answer that was lost."""
 TRIES = 5
-"""Of twenty frames the cable repeats one: that it is the OACK five times in a row takes years."""
+"""One frame in twenty comes twice: five OACKs in a row that do are one case in three million."""
 
 WIRES = [
     pytest.param(("--loss", "0.01"), id="loss"),
