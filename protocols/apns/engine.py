@@ -127,11 +127,8 @@ class ClientEngine:
     def outgoing(self) -> bytes:
         """What is to be written now; nothing is kept of it. Leave it here while the transport is
         full: a peer that does not read cannot make it grow without end."""
-        output = self._output
-        if not output:
-            return b""
-        written = b"".join(output)
-        output.clear()
+        written = b"".join(self._output)
+        self._output.clear()
         self._replies = 0
         return written
 
