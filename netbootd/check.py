@@ -90,7 +90,8 @@ def _images(settings: Config) -> Iterator[Finding]:
     missing = [root.path for root in roots if not os.path.isdir(root.path)]
     for path in missing:
         text = f"{path} does not exist; create it and put .nbi folders in it"
-        yield Finding(Severity.ERROR, "images", text)
+        severity = Severity.ERROR if settings.requires_images else Severity.WARNING
+        yield Finding(severity, "images", text)
     snapshot = scan_thd(roots, loaders=settings.pxe.loaders if settings.pxe.enabled else None)
     nfs = settings.nfs
     publication = Publication(

@@ -71,7 +71,8 @@ class ImageSettings(Struct, frozen=True, kw_only=True):
     """Where boot images are."""
 
     shares: tuple[Share, ...] = field(default=(Share(path=Path("images")),), name="share")
-    """Folders of .nbi bundles. A missing folder stops the start."""
+    """Folders of .nbi bundles. A missing folder stops the start; only where `[dhcp]` is enabled,
+    the default may be missing, or another single folder called images."""
     rescan: Annotated[Duration, Meta(ge=0.5, le=3600)] = Duration(2)
     """How often the folders are looked at for changes."""
 
@@ -266,6 +267,14 @@ class Config(Struct, frozen=True, kw_only=True):
         if self.pxe.scheme == "https" and not self.https.enabled:
             remedy = "enable [https] and name its certificate, or set it to http"
             raise Invalid("pxe.scheme", "is https, which is not served", remedy)
+
+    @property
+    def requires_images(self) -> bool:
+        """Whether a missing folder stops the start. Where we lease addresses there is something to
+        do without the default folder."""
+        (share, *others) = self.images.shares
+        is_default = share == Share(path=share.path) and share.path.name == "images"
+        return not (self.dhcp.enabled and is_default and not others)
 
     def on(self, interface: str) -> InterfaceSettings:
         """The settings of one interface, defaults where the file says nothing."""

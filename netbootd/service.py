@@ -402,11 +402,15 @@ class BootService(MultiService):
 
     def _require_images(self) -> None:
         for share in self._config.images.shares:
-            if not os.path.isdir(share.path):
-                raise StartError(
-                    f"image folder {share.path} does not exist;"
-                    " create it and put .nbi folders in it, or name another in [images]"
-                )
+            if os.path.isdir(share.path):
+                continue
+            text = (
+                f"image folder {share.path} does not exist;"
+                " create it and put .nbi folders in it, or name another in [images]"
+            )
+            if self._config.requires_images:
+                raise StartError(text)
+            self._log.warn("{text}", text=text)
 
     def _drop(self, identity: Identity) -> None:
         directory = state_directory(self._config.state)

@@ -146,6 +146,21 @@ def test_a_missing_image_folder_keeps_us_from_starting(site: Site) -> None:
     ]
 
 
+def test_addresses_are_leased_without_images(site: Site) -> None:
+    """Where we lease addresses, the folder that nobody has named may be missing."""
+    subnet = '[[dhcp.subnet]]\nnetwork = "127.0.0.0/8"\npools = ["127.0.0.9"]\n'
+    site.write(f"[dhcp]\nenabled = true\n{subnet}")
+    site.images.rename(site.folder / "elsewhere")
+
+    assert site.only(Severity.ERROR) == []
+    assert site.only(Severity.WARNING) == [
+        "images         images does not exist; create it and put .nbi folders in it"
+    ]
+
+    site.write(f'[[images.share]]\npath = "mine"\n[dhcp]\nenabled = true\n{subnet}')
+    assert len(site.only(Severity.ERROR)) == 1
+
+
 def test_an_image_folder_that_cannot_be_read(site: Site) -> None:
     """A folder that is there and closed to us is not passed over in silence."""
     site.images.chmod(0)
