@@ -18,7 +18,7 @@ def main() -> None:
     """Check and try out pushd, let programs in, and be Apple to them."""
 
 
-@main.command()
+@main.command(short_help="Check configuration, files and port.")
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.pass_context
 def check(ctx: click.Context, file: Path | None) -> None:
@@ -28,12 +28,12 @@ def check(ctx: click.Context, file: Path | None) -> None:
     ctx.exit(check(file))
 
 
-@main.group()
+@main.group(short_help="Print an example configuration.")
 def config() -> None:
     """Configuration files."""
 
 
-@config.command()
+@config.command(short_help="Print all settings with defaults.")
 def example() -> None:
     """Print an annotated configuration file with every setting and its default."""
     from pushd.config import example
@@ -41,7 +41,7 @@ def example() -> None:
     click.echo(example(), nl=False)
 
 
-@main.command()
+@main.command(short_help="Deliver pushes, all on this computer.")
 @click.pass_context
 def demo(ctx: click.Context) -> None:
     """Deliver ten thousand pushes with a real daemon to a simulator of Apple's, all on this
@@ -66,12 +66,12 @@ def demo(ctx: click.Context) -> None:
     ctx.exit(ExitCode.OK if delivered else ExitCode.FAILED)
 
 
-@main.group()
+@main.group(short_help="Make tokens for the API.")
 def token() -> None:
     """Tokens by which programs log in to the API."""
 
 
-@token.command("new")
+@token.command("new", short_help="Make a token for a program.")
 @click.argument("name")
 @click.option(
     "--scope",
@@ -119,7 +119,7 @@ def new_token(name: str, scopes: tuple[str, ...], topics: tuple[str, ...]) -> No
     click.echo(f"The token of {name}, shown this once: {made.token}", err=True)
 
 
-@main.command("apns-simulator")
+@main.command("apns-simulator", short_help="Be Apple for a test.")
 @click.option("--address", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",
