@@ -9,18 +9,15 @@ which the transport does once it holds 64 KiB. That bounds memory, and gives oth
 
 from __future__ import annotations
 
-import typing
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from twisted.internet.address import IPv4Address
-from twisted.internet.interfaces import IAddress, IPushProducer, IReactorTime
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.interfaces import IPushProducer
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.ssl import CertificateOptions, TLSVersion
-from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -29,29 +26,10 @@ from netbootd.http.response import Response
 from netbootd.http.session import Session, TimedConnection
 from netbootd.http.site import Site
 from netbootd.transfer import Outcome
+from ops.tls import TlsTransport
 
 CHUNK = 64 << 10
 """Bytes read and encrypted at once: four TLS records."""
-
-
-class TlsTransport(typing.Protocol):
-    """What is used of Twisted's `BufferingTLSTransport`."""
-
-    def write(self, data: bytes) -> None: ...
-
-    def loseConnection(self) -> None: ...
-
-    def abortConnection(self) -> None: ...
-
-    def pauseProducing(self) -> None: ...
-
-    def resumeProducing(self) -> None: ...
-
-    def registerProducer(self, producer: IPushProducer, streaming: bool) -> None: ...
-
-    def unregisterProducer(self) -> None: ...
-
-    def setTcpNoDelay(self, enabled: bool) -> None: ...
 
 
 @implementer(IPushProducer)
@@ -160,45 +138,6 @@ class SecureConnection(TimedConnection, Protocol):
         self._outcome = outcome
         self._lingering = True
         self.transport.abortConnection()
-
-
-class _Connections(Factory):
-    """Makes connections."""
-
-    noisy = False
-
-    def __init__(self, connected: Callable[[str], SecureConnection]) -> None:
-        self._connected = connected
-
-    def buildProtocol(self, addr: IAddress | None) -> Protocol:
-        return self._connected(cast(IPv4Address, addr).host)
-
-
-class SecureFactory(TLSMemoryBIOFactory):
-    """Puts TLS between clients and the connections that are made for them."""
-
-    def __init__(
-        self,
-        credentials: CertificateOptions,
-        *,
-        admits: Callable[[str], bool],
-        connected: Callable[[str], SecureConnection],
-        clock: IReactorTime,
-    ) -> None:
-        """`admits` and `connected` are given the peer's address. Who is not admitted is closed at
-        once, before TLS has cost anything."""
-        super().__init__(credentials, False, _Connections(connected), clock)
-        self._admits = admits
-
-    def logPrefix(self) -> str:
-        return "HTTPS"
-
-    def buildProtocol(  # type: ignore[override]
-        self, addr: IAddress | None
-    ) -> TLSMemoryBIOProtocol | None:
-        if not self._admits(cast(IPv4Address, addr).host):
-            return None
-        return super().buildProtocol(addr)
 
 
 class CredentialsError(Exception):

@@ -22,10 +22,11 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from netbootd.http.plain import SENDFILE, PlainConnection, PlainListener, Sendfile
-from netbootd.http.secure import SecureConnection, SecureFactory
+from netbootd.http.secure import SecureConnection
 from netbootd.http.session import Connection
 from netbootd.http.site import Site
 from netbootd.poll import PollGroup, poll_group
+from ops.tls import TlsFactory
 
 BACKLOG = 511
 """Connections that may wait to be accepted: a room full of machines switched on at once."""
@@ -185,8 +186,9 @@ class HttpsService(_WebService):
         """`port` 0 has the system choose, for each address anew (see `bound`)."""
         super().__init__(clock, site, addresses=addresses, port=port)
         self._reactor = reactor
-        self._factory = SecureFactory(
+        self._factory = TlsFactory(
             credentials,
+            name="HTTPS",
             admits=self._admits,
             connected=self._connected,
             clock=cast(IReactorTime, reactor),

@@ -2,46 +2,20 @@
 
 from __future__ import annotations
 
-import typing
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 from cryptography import x509
-from twisted.internet.interfaces import IAddress, IPushProducer, IReactorTime
-from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.internet.ssl import CertificateOptions
-from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.internet.interfaces import IPushProducer
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from ops.tls import TlsTransport
 from pushd.api.exchange import Client, Link, Session
 
 MakeSession = Callable[[bytes, Link, Client], Session]
 """The ALPN protocol (`h2` or `http/1.1`), the link, the client."""
-
-
-class TlsTransport(typing.Protocol):
-    """What is used of Twisted's `BufferingTLSTransport`."""
-
-    negotiatedProtocol: bytes | None
-
-    def write(self, data: bytes) -> None: ...
-
-    def loseConnection(self) -> None: ...
-
-    def abortConnection(self) -> None: ...
-
-    def pauseProducing(self) -> None: ...
-
-    def resumeProducing(self) -> None: ...
-
-    def registerProducer(self, producer: IPushProducer, streaming: bool) -> None: ...
-
-    def unregisterProducer(self) -> None: ...
-
-    def setTcpNoDelay(self, enabled: bool) -> None: ...
-
-    def getPeerCertificate(self) -> Any: ...
 
 
 @implementer(IPushProducer)
@@ -158,40 +132,3 @@ def _guess(data: bytes) -> bytes | None:
 
 
 _PREFACE = b"PRI "
-
-
-class _Connections(Factory):
-    noisy = False
-
-    def __init__(self, connected: Callable[[str], ApiConnection]) -> None:
-        self._connected = connected
-
-    def buildProtocol(self, addr: IAddress | None) -> Protocol:
-        return self._connected(cast(Any, addr).host)
-
-
-class ApiFactory(TLSMemoryBIOFactory):
-    """Puts TLS between clients and their connections."""
-
-    def __init__(
-        self,
-        credentials: CertificateOptions,
-        *,
-        admits: Callable[[str], bool],
-        connected: Callable[[str], ApiConnection],
-        clock: IReactorTime,
-    ) -> None:
-        """`admits` and `connected` are given the client's address. Who is not admitted is closed at
-        once, before TLS has cost anything."""
-        super().__init__(credentials, False, _Connections(connected), clock)
-        self._admits = admits
-
-    def logPrefix(self) -> str:
-        return "API"
-
-    def buildProtocol(  # type: ignore[override]
-        self, addr: IAddress | None
-    ) -> TLSMemoryBIOProtocol | None:
-        if not self._admits(cast(Any, addr).host):
-            return None
-        return super().buildProtocol(addr)

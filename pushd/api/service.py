@@ -21,8 +21,9 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from ops.counter import Counters
+from ops.tls import TlsFactory
 from pushd.api.access import Access, ClientsFile
-from pushd.api.connection import ApiConnection, ApiFactory
+from pushd.api.connection import ApiConnection
 from pushd.api.desk import Desk
 from pushd.api.exchange import Client, Link, Session
 from pushd.api.http1 import Http1Session
@@ -98,8 +99,8 @@ class ApiService(Service):
             provider=ProviderFace(desk, wait=wait) if "provider" in faces else None,
             counters=self._counters,
         )
-        self._factory = ApiFactory(
-            tls, admits=self._admits, connected=self._connected, clock=self._clock
+        self._factory = TlsFactory(
+            tls, name="API", admits=self._admits, connected=self._connected, clock=self._clock
         )
         self._date = (0, b"")
         self._connections: set[ApiConnection] = set()
