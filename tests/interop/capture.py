@@ -101,7 +101,8 @@ class Capture:
     def complaints(self) -> str:
         """What tshark holds to be malformed, as text; ends the capture."""
         self.stop()
-        return _tshark(self.file, "-V", "-Y", "_ws.expert.severity == error || _ws.malformed")
+        malformed = "(_ws.expert.severity == error || _ws.malformed)"
+        return _tshark(self.file, "-V", "-Y", f"{malformed} && !(udp.port == {DISCARD})")
 
 
 def _tshark(file: Path, *arguments: str) -> str:

@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from pushd.api.bearer import new_token
 from tests.interop.peer import node_modules, peer
+from tests.pushd.aio import closed
 from tests.pushd.api.running import Running, running
 from tests.pushd.api.stand import APP, PUSH
 
@@ -193,8 +194,7 @@ async def apns(api: Running, requests: list[NotificationRequest]) -> list[Any]:
     )
     client.pool.protocol_class = Server
     results = await asyncio.gather(*map(client.send_notification, requests))
-    client.pool.close()
-    await asyncio.sleep(0)
+    await closed(client)
     return results
 
 

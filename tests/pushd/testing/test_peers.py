@@ -16,6 +16,7 @@ from aioapns.connection import APNsProductionClientProtocol
 from pushd.testing import Authority, Conduct, Rule, new_signing_key
 from pushd.testing.background import Background
 from tests.interop.peer import node_modules, peer
+from tests.pushd.aio import closed
 from tests.pushd.testing.hand import APNS_ID, TOPIC, bearer
 
 DEAD = "dead" + "0" * 60
@@ -59,8 +60,7 @@ class TestAioapns:
             client = APNs(topic=TOPIC, max_connections=1, **client_options)
             first = await client.send_notification(requests[0])
             others = await asyncio.gather(*map(client.send_notification, requests[1:]))
-            client.pool.close()
-            await asyncio.sleep(0)
+            await closed(client)
             return [first, *others]
 
         return asyncio.run(run())
