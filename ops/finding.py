@@ -12,15 +12,29 @@ class Severity(enum.Enum):
     OK = "ok"
     WARNING = "WARNING"
     ERROR = "ERROR"
+    SKIPPED = "skipped"
+    """It was not looked at; `text` says why, `remedy` how it can be."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at; where something is wrong `text` says what to do."""
+    """One thing looked at. Where something is wrong, `remedy` or the end of `text` says what to
+    do."""
 
     severity: Severity
     subject: str
     text: str
+    remedy: str = ""
 
     def __str__(self) -> str:
-        return f"{self.severity.value:<8} {self.subject:<14} {self.text}"
+        text = f"{self.text}; {self.remedy}" if self.remedy else self.text
+        return f"{self.severity.value:<8} {self.subject:<14} {text}"
+
+    def record(self) -> dict[str, str]:
+        """The same for programs: all keys always there, `severity` in lower case."""
+        return {
+            "severity": self.severity.value.lower(),
+            "subject": self.subject,
+            "text": self.text,
+            "remedy": self.remedy,
+        }
