@@ -88,6 +88,13 @@ class Outcome(Struct, frozen=True, kw_only=True, omit_defaults=True):
     collapsed_into: Id | None = None
 
 
+class Attempt(Struct, frozen=True, kw_only=True):
+    """An attempt that failed."""
+
+    at: Milliseconds
+    why: Annotated[str, Meta(description="What Apple, or the connection, said.")]
+
+
 class Result(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of one push of a request."""
 
