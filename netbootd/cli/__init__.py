@@ -11,6 +11,7 @@ import click
 
 from netbootd import __version__
 from ops.cli import ExitCode, Failed, Root
+from ops.completion import completion_of
 from ops.setting import MacAddress
 
 FINDING_COLUMN = 24
@@ -268,3 +269,6 @@ def _own_address(server: IPv4Address) -> IPv4Address:
                 f"{server} cannot be reached ({error.strerror}); name --address: {choices}"
             ) from None
         return IPv4Address(sock.getsockname()[0])
+
+
+main.add_command(completion_of(main, "netbootctl"))

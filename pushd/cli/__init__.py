@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from ops.cli import ExitCode, Root
+from ops.completion import completion_of
 from pushd import __version__
 
 
@@ -194,3 +195,6 @@ def apns_simulator(
                 control=control,
             )
         )
+
+
+main.add_command(completion_of(main, "pushctl"))
