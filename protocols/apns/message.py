@@ -212,12 +212,14 @@ def _topic_objection(topic: str) -> Objection | None:
 
 
 def _suffix_objection(topic: str, push_type: PushType) -> Objection | None:
+    """A topic that may be somebody's, but not of that push type. Apple says TopicDisallowed of it
+    (pushy issue 522, PyAPNs2 issue 70, node-apn issue 635)."""
     suffix = SUFFIXES.get(push_type, "")
     if not topic.endswith(suffix) or topic == suffix:
-        return _bad(Reason.BAD_TOPIC, f"the topic of a {push_type} push ends in {suffix}")
+        return _bad(Reason.TOPIC_DISALLOWED, f"the topic of a {push_type} push ends in {suffix}")
     if push_type is PushType.MDM and not topic.startswith(MDM_TOPIC):
         detail = f"the topic of an mdm push is the UID of its certificate, {MDM_TOPIC}…"
-        return _bad(Reason.BAD_TOPIC, detail)
+        return _bad(Reason.TOPIC_DISALLOWED, detail)
     return None
 
 

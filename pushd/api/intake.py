@@ -258,6 +258,7 @@ _PATHS: Final = {
     Reason.BAD_MESSAGE_ID: ".id",
     Reason.MISSING_TOPIC: ".topic",
     Reason.BAD_TOPIC: ".topic",
+    Reason.TOPIC_DISALLOWED: ".topic",
     Reason.BAD_EXPIRATION_DATE: ".expiration",
     Reason.BAD_PRIORITY: ".priority",
     Reason.BAD_COLLAPSE_ID: ".collapse_id",

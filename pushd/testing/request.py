@@ -167,7 +167,8 @@ def check_suffix(push: PushRequest) -> None:
     """Raises Refused if pushes of that type do not go to such a topic."""
     topic, push_type = push.topic or "", push.push_type
     suffix = SUFFIX_BY_TYPE.get(push_type or "", "")
-    # A guess: providers report TopicDisallowed for a bundle id without `.voip` (node-apn 635).
+    # What providers report for a bundle id without `.voip` or `.complication` (pushy issue 522,
+    # PyAPNs2 issue 70, node-apn issue 635). For other types, and for mdm, that is a guess.
     if not topic.endswith(suffix) or topic == suffix:
         raise Refused(400, Reason.TOPIC_DISALLOWED)
     if push_type is not None and (push_type == "mdm") != topic.startswith(MDM_PREFIX):

@@ -86,12 +86,12 @@ def test_every_type_with_its_topic(push_type: PushType) -> None:
 
 @pytest.mark.parametrize("push_type", list(SUFFIXES))
 def test_the_suffix_is_asked_for(push_type: PushType) -> None:
-    """Without its suffix, or with nothing before it, a topic is bad."""
+    """Without its suffix, or with nothing before it, a topic is none of that type."""
     for topic in (APP, "x" + SUFFIXES[push_type][1:]):
         objection = objection_to(replace(ALERT, push_type=push_type, topic=topic))
 
         assert objection is not None
-        assert (objection.status, objection.reason) == (400, "BadTopic")
+        assert (objection.status, objection.reason) == (400, "TopicDisallowed")
         assert SUFFIXES[push_type] in objection.detail
 
 
@@ -111,7 +111,7 @@ def test_the_suffix_is_asked_for(push_type: PushType) -> None:
         ({"topic": "com example"}, 400, "BadTopic"),
         ({"topic": "x" * 301}, 400, "BadTopic"),
         ({"topic": "com.example\r\nx: y"}, 400, "BadTopic"),
-        ({"push_type": PushType.MDM}, 400, "BadTopic"),
+        ({"push_type": PushType.MDM}, 400, "TopicDisallowed"),
         ({"expiration": -1}, 400, "BadExpirationDate"),
         ({"expiration": 1 << 63}, 400, "BadExpirationDate"),
         ({"priority": 0}, 400, "BadPriority"),

@@ -113,7 +113,7 @@ def test_the_topic_of_a_client_that_has_only_one(tmp_path: Path) -> None:
         ("/3/device/aabb", {"apns-topic": "com.example.none"}, b"", 400, "TopicDisallowed"),
         ("/3/device/aabb", {"apns-topic": "com.example.two"}, b"", 400, "TopicDisallowed"),
         ("/3/device/aabb", {"apns-push-type": "x"}, b"", 400, "InvalidPushType"),
-        ("/3/device/aabb", {"apns-push-type": "voip"}, b"", 400, "BadTopic"),
+        ("/3/device/aabb", {"apns-push-type": "voip"}, b"", 400, "TopicDisallowed"),
         ("/3/device/aabb", {"apns-priority": "high"}, b"", 400, "BadPriority"),
         ("/3/device/aabb", {"apns-priority": "7"}, b"", 400, "BadPriority"),
         ("/3/device/aabb", {"apns-expiration": "soon"}, b"", 400, "BadExpirationDate"),
