@@ -1,12 +1,12 @@
 /* The far end of the push bench: TLS, HTTP/2, and 200 to every request.
 
-     apns_far_end CERTIFICATE KEY AUTHORITY PORT      on 127.0.0.1
+     apns_far_end CERTIFICATE KEY AUTHORITY PORT STREAMS LATENCY      on 127.0.0.1
 
    A connection is served by its own process. It asks for a client certificate of AUTHORITY and
    takes clients without one too (h2load has none). Each request is answered by `:status 200` and
    its apns-id, which is looked for and not decoded (where it is not found, because it is in the
-   table, one is made up): what is to be measured is the client. 1,000 streams, a window that does
-   not close. */
+   table, one is made up), LATENCY milliseconds after it came: what is to be measured is the client.
+   STREAMS are allowed, at most 4,096; a window that does not close. */
 
 #define _GNU_SOURCE
 
@@ -14,22 +14,25 @@
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING };
-enum { END_STREAM = 1, ACK = 1, ROOM = 1 << 20 };
+enum { END_STREAM = 1, ACK = 1, ROOM = 1 << 20, MOST = 4096 };
 
 static const char PREFACE[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-static const unsigned char HELLO[] = {
-    0, 0, 6, SETTINGS, 0, 0, 0, 0, 0, 0, 3, 0, 0, 3, 0xe8, /* 1,000 streams */
+static unsigned char hello[] = {
+    0, 0, 6, SETTINGS, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0,    /* streams, written by main */
     0, 0, 4, 8, 0, 0, 0, 0, 0, 0x3f, 0xff, 0, 0,           /* the connection's window */
 };
 static const unsigned char ANSWER[] = "\x88\0\7apns-id"; /* and a text */
+static double latency; /* seconds */
 static const char PLAIN[] = "eabeae54-14a8-11e5-b60b-";   /* how each apns-id begins */
 static const char HUFFMAN[] = /* the same in Huffman code, as far as whole bytes go */
     "\x28\xe3\x28\xca\xdb\x4b\x05\xa1\xbc\xb0\x42\x56\xd6\x8d\xc0\x46";
@@ -49,12 +52,12 @@ static void put_head(uint32_t size, int kind, int flags, uint32_t stream) {
 }
 
 /* The apns-ids of the requests under way, as texts of HPACK: a length, and as many bytes. */
-static unsigned char ids[4096][128];
+static unsigned char ids[MOST][128];
 
 /* HEADERS: the apns-id as it is written there, or one of ours. */
 static void begin(uint32_t stream, const unsigned char *block, size_t size) {
     static uint64_t number;
-    unsigned char *id = ids[stream / 2 % 4096];
+    unsigned char *id = ids[stream / 2 % MOST];
     const unsigned char *found = memmem(block, size, PLAIN, sizeof PLAIN - 1);
     if (!found) found = memmem(block, size, HUFFMAN, sizeof HUFFMAN - 1);
     if (found > block && found + (found[-1] & 0x7f) <= block + size) {
@@ -64,19 +67,47 @@ static void begin(uint32_t stream, const unsigned char *block, size_t size) {
     snprintf((char *)id, 38, "\x24%s%012llx", PLAIN, (unsigned long long)number++);
 }
 
-/* The request has ended. */
 static void answer(uint32_t stream) {
-    const unsigned char *id = ids[stream / 2 % 4096];
+    const unsigned char *id = ids[stream / 2 % MOST];
     size_t size = 1 + (id[0] & 0x7f);
     put_head(sizeof ANSWER - 1 + size, HEADERS, 5, stream);
     put(ANSWER, sizeof ANSWER - 1);
     put(id, size);
 }
 
+/* Requests that have ended, oldest first, and when each is to be answered. */
+static struct { double due; uint32_t stream; } later[MOST];
+static unsigned first, last;
+
+static double now(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec + time.tv_nsec / 1e9;
+}
+
+/* Answer what is due; milliseconds until there is more, -1: nothing waits. */
+static int answer_due(void) {
+    if (first == last) return -1;
+    double time = now();
+    for (; first != last && later[first % MOST].due <= time; first++)
+        answer(later[first % MOST].stream);
+    return first == last ? -1 : (int)((later[first % MOST].due - time) * 1e3) + 1;
+}
+
+static void ended(uint32_t stream, double time) {
+    if (latency == 0) {
+        answer(stream);
+        return;
+    }
+    later[last % MOST].due = time + latency;
+    later[last++ % MOST].stream = stream;
+}
+
 /* What is whole of the input; the rest is moved to its start. */
 static void take(void) {
     size_t at = 0;
     uint32_t bodies = 0;
+    double time = latency == 0 ? 0 : now();
     while (filled - at >= 9) {
         const unsigned char *head = in + at;
         size_t size = head[0] << 16 | head[1] << 8 | head[2];
@@ -84,7 +115,7 @@ static void take(void) {
         int kind = head[3], flags = head[4];
         if (filled - at < 9 + size) break;
         if (kind == HEADERS) begin(stream, head + 9, size);
-        if ((kind == DATA || kind == HEADERS) && flags & END_STREAM) answer(stream);
+        if ((kind == DATA || kind == HEADERS) && flags & END_STREAM) ended(stream, time);
         if (kind == DATA) bodies += size;
         if (kind == SETTINGS && !(flags & ACK)) put_head(0, SETTINGS, ACK, 0);
         if (kind == PING && !(flags & ACK)) {
@@ -104,12 +135,15 @@ static void take(void) {
 
 static void serve(SSL *tls) {
     if (SSL_accept(tls) != 1) return;
-    put(HELLO, sizeof HELLO);
+    put(hello, sizeof hello);
     for (int greeted = 0;;) {
+        int wait = answer_due();
         if (written && !SSL_has_pending(tls)) {
             if (SSL_write(tls, out, written) <= 0) return;
             written = 0;
         }
+        struct pollfd waited = {.fd = SSL_get_fd(tls), .events = POLLIN};
+        if (wait >= 0 && !SSL_has_pending(tls) && poll(&waited, 1, wait) == 0) continue;
         int got = SSL_read(tls, in + filled, ROOM - filled);
         if (got <= 0) return;
         filled += got;
@@ -132,7 +166,12 @@ static int choose(SSL *tls, const unsigned char **chosen, unsigned char *size,
 }
 
 int main(int count, char **arguments) {
-    if (count != 5) return 2;
+    if (count != 7) return 2;
+    int streams = atoi(arguments[5]);
+    if (streams < 1 || streams > MOST) return 2;
+    hello[13] = streams >> 8;
+    hello[14] = streams;
+    latency = atof(arguments[6]) / 1e3;
     signal(SIGPIPE, SIG_IGN);
     signal(SIGCHLD, SIG_IGN);
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());

@@ -13,30 +13,31 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from pushd.testing.authority import Authority
 
 from .bench import HERE, Bench, Row, free_port, tool
 
 ROOT = HERE.parent.parent
+TOPIC = "com.example.app"
 STREAMS = 1_000
 PAYLOAD = b'{"aps":{"alert":"%s"}}' % (b"x" * 179)
 OURS, AIOAPNS, GO, H2LOAD = 150_000, 4_000, 40_000, 400_000
 """Pushes of a run: about two seconds each."""
+LATENCY = 40
+"""Milliseconds, as far as Apple is from Europe."""
 
 
 class FarEnd:
     """The server, and what its clients need: certificates and a port."""
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: Bench, *, streams: int = STREAMS, latency: int = 0) -> None:
+        """`latency` is milliseconds until each answer."""
         self.bench = bench
-        self.folder = bench.folder / "push"
+        self.folder = bench.folder / f"push-{streams}-{latency}"
+        self.streams = streams
+        self._latency = latency
         self._port = 0
 
     @property
@@ -49,7 +50,8 @@ class FarEnd:
             program = self.bench.compiled("apns_far_end", "ssl", "crypto")
             names = ("server.pem", "server.key", "authority.pem")
             files = [str(self.folder / name) for name in names]
-            self.bench.serve([program, *files, str(self._port)], is_up=self._answers)
+            conduct = [str(self._port), str(self.streams), str(self._latency)]
+            self.bench.serve([program, *files, *conduct], is_up=self._answers)
         return self._port
 
     def _answers(self) -> bool:
@@ -62,13 +64,17 @@ class FarEnd:
     def pushes_per_second(self, command: list[str], pushes: int) -> float:
         """Of a client that is given folder, port, streams and pushes, and prints the seconds."""
         port = self.port
-        arguments = [str(self.folder), str(port), str(STREAMS), str(pushes)]
+        arguments = [str(self.folder), str(port), str(self.streams), str(pushes)]
         environment = ("env", f"PYTHONPATH={ROOT}")
         printed = self.bench.load([*command, *arguments], prefix=environment)
         return pushes / float(printed)
 
     def ours(self) -> float:
         return self.pushes_per_second([sys.executable, str(HERE / "push_client.py")], OURS)
+
+    def bound(self) -> float:
+        """Pushes a second that so many streams let through, whoever uses them."""
+        return self.streams * 1_000 / self._latency
 
     def aioapns(self) -> float:
         script = str(HERE / "push_client_aioapns.py")
@@ -91,7 +97,7 @@ class FarEnd:
     def h2load(self) -> float:
         url = f"https://localhost:{self.port}/3/device/{'0123456789abcdef' * 4}"
         command = [tool("h2load", "nghttp2-client"), "-n", str(H2LOAD), "-c", "1", "-t", "1"]
-        command += ["-m", str(STREAMS), "-d", str(self.folder / "payload")]
+        command += ["-m", str(self.streams), "-d", str(self.folder / "payload")]
         for header in (
             "apns-topic: com.example.app",
             "apns-push-type: alert",
@@ -109,49 +115,13 @@ class FarEnd:
 
 
 def write_certificates(folder: Path) -> None:
-    """An authority, a server `localhost` and a client of it; nobody else ever sees them."""
-    authority_key, authority = _issued("authority", None)
-    _write(folder, "authority", authority_key, authority)
-    for name in ("server", "client"):
-        _write(folder, name, *_issued(name, (authority_key, authority)))
-    both = (folder / "client.pem").read_bytes() + (folder / "client.key").read_bytes()
-    (folder / "client-both.pem").write_bytes(both)
-
-
-Issued = tuple[ec.EllipticCurvePrivateKey, x509.Certificate]
-
-
-def _issued(name: str, issuer: Issued | None) -> Issued:
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    signer, by = (key, subject) if issuer is None else (issuer[0], issuer[1].subject)
-    now = datetime.now(UTC)
-    names = [x509.DNSName("localhost"), x509.IPAddress(IPv4Address("127.0.0.1"))]
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(by)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-    )
-    return key, built.sign(signer, hashes.SHA256())
-
-
-def _write(
-    folder: Path, name: str, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate
-) -> None:
-    (folder / f"{name}.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / f"{name}.key").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
+    """An authority, a server `localhost` and a provider of it; nobody else ever sees them."""
+    authority = Authority()
+    (folder / "authority.pem").write_bytes(authority.pem)
+    authority.server().write(folder / "server.pem", folder / "server.key")
+    client = authority.provider(TOPIC)
+    client.write(folder / "client.pem", folder / "client.key")
+    (folder / "client-both.pem").write_bytes(client.certificate + client.key)
 
 
 def rows(bench: Bench) -> Iterator[Row]:
@@ -169,3 +139,12 @@ def rows(bench: Bench) -> Iterator[Row]:
             ours=far_end.ours,
             peer=peer,
         )
+    distant = FarEnd(bench, streams=1_500, latency=LATENCY)
+    yield Row(
+        name=f"pushes by one connection, 1,500 streams, {LATENCY} ms to an answer",
+        unit="pushes/s",
+        peer_name="streams / latency",
+        goal=0.9,
+        ours=distant.ours,
+        peer=distant.bound,
+    )

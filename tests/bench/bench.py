@@ -79,6 +79,7 @@ class Bench:
         cores = sorted(os.sched_getaffinity(0))
         self.server_core = cores[0]
         self.client_core = cores[-1]
+        self.all_cores = ",".join(map(str, cores))
         self.folder = Path()
 
     def __enter__(self) -> Bench:
@@ -110,12 +111,14 @@ class Bench:
         command: Sequence[str],
         *,
         prefix: Sequence[str] = (),
+        cores: str = "",
         is_up: Callable[[], bool] = lambda: True,
     ) -> subprocess.Popen[bytes]:
-        """Start a server on its core and wait until `is_up`; it is stopped at the end."""
+        """Start a server on its core, or on `cores` (as `taskset` has them: `0-3`), and wait until
+        `is_up`; it is stopped at the end."""
         log = (self.folder / f"server-{time.monotonic_ns()}.log").open("wb+")
         process = subprocess.Popen(
-            [*prefix, "taskset", "-c", str(self.server_core), *command],
+            [*prefix, "taskset", "-c", cores or str(self.server_core), *command],
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd=self.folder,

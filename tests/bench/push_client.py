@@ -28,6 +28,7 @@ from protocols.apns.event import Answered, Event
 from protocols.apns.message import Notification, PushType
 from protocols.apns.reason import Disposition, verdict_of
 from pushd.connection import Connection
+from pushd.delivery import BATCH
 from pushd.request import Writer
 from pushd.world import World
 
@@ -92,13 +93,15 @@ class Client:
         self._has_turn = False
         connection = self._connection
         assert connection is not None
-        end = min(len(self._jobs), self._sent + connection.free_slots)
+        end = min(len(self._jobs), self._sent + min(connection.free_slots, BATCH))
         now = time.monotonic()
         while self._sent < end and connection.free_slots:
             request = self._writer.request(self._jobs[self._sent], None)
             connection.send(self._sent, request, now)
             self._sent += 1
         connection.flush()
+        if self._sent == end < len(self._jobs) and connection.free_slots:
+            self.turn_soon()
         if self._settled == len(self._jobs):
             assert all(self._outcomes)
             print(time.monotonic() - self._began)
