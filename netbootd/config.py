@@ -19,7 +19,7 @@ from netbootd.pxe.settings import PxeSettings
 from ops import config, state
 from ops.config import Invalid
 from ops.log import LogSettings
-from ops.setting import ByteSize, Duration, InterfacePattern, MacAddress, Port
+from ops.setting import ByteSize, Duration, InterfacePattern, MacAddress, Port, TlsVersion
 
 ShareName = Annotated[
     str,
@@ -47,8 +47,6 @@ MachineNameFormat = Annotated[
 
 ShadowPath = Annotated[str, Meta(min_length=1, max_length=200)]
 """Has to fit one option of 255 bytes, beside the others and with the computer name put in."""
-
-TlsVersion = Literal["TLSv1.2", "TLSv1.3"]
 
 # RFC 1918, and RFC 3927 for a direct cable. 192.0.2.0/24 and the like, which Python also calls
 # private, are left out: nobody's LAN has them.
@@ -212,7 +210,8 @@ class HttpsSettings(Struct, frozen=True, kw_only=True):
     key: Annotated[Path | None, Meta(examples=["/etc/netbootd/tls/key.pem"])] = None
     """PEM file with the private key, not encrypted. Read before privileges are dropped."""
     minimum_version: TlsVersion = "TLSv1.2"
-    """The oldest version of TLS that is accepted."""
+    """The oldest version of TLS that is accepted; newer ones are, too. "TLSv1.2OrLater" is another
+    word for "TLSv1.2". "TLSv1.1" and "TLSv1.0" are insecure, for clients that know nothing else."""
 
     def __post_init__(self) -> None:
         for key in ("certificate", "key"):

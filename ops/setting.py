@@ -11,12 +11,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from msgspec import Meta
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 """A UDP or TCP port; 0 lets the system choose a free one."""
+
+TlsVersion = Literal["TLSv1.2", "TLSv1.2OrLater", "TLSv1.3", "TLSv1.1", "TLSv1.0"]
+"""The oldest version of TLS that a server accepts; every newer one is accepted, too, as with
+`ssl_min_protocol_version` of PostgreSQL. Software on Qt calls that `TLSv1.2OrLater`, for with Qt
+`TLSv1.2` is that version alone; here both words are one."""
 
 
 class Duration(float):

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import Protocol, connectionDone
-from twisted.internet.ssl import CertificateOptions, TLSVersion
+from twisted.internet.ssl import CertificateOptions
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -26,7 +25,8 @@ from netbootd.http.response import Response
 from netbootd.http.session import Session, TimedConnection
 from netbootd.http.site import Site
 from netbootd.transfer import Outcome
-from ops.tls import TlsTransport
+from ops.setting import TlsVersion
+from ops.tls import TlsTransport, server_tls
 
 CHUNK = 64 << 10
 """Bytes read and encrypted at once: four TLS records."""
@@ -153,7 +153,7 @@ class CredentialsError(Exception):
 
 
 def load_credentials(
-    certificate: Path, key: Path, minimum_version: Literal["TLSv1.2", "TLSv1.3"]
+    certificate: Path, key: Path, minimum_version: TlsVersion
 ) -> CertificateOptions:
     """What TLS needs: the chain in `certificate` (PEM, the server's own first), its private key.
 
@@ -168,15 +168,12 @@ def load_credentials(
         raise CredentialsError(key, f"is no unencrypted PEM private key ({error})") from error
     if private.public_key() != chain[0].public_key():
         raise CredentialsError(key, f"is not the key of {certificate}")
-    own, *intermediates = chain
-    # Twisted's annotations still name pyOpenSSL's own types, which pyOpenSSL deprecates.
-    return CertificateOptions(
-        privateKey=cast(Any, private),
-        certificate=cast(Any, own),
-        extraCertChain=cast(Any, intermediates),
-        insecurelyLowerMinimumTo=TLSVersion.lookupByName(minimum_version.replace(".", "_")),
-        # Twisted refuses every client that offers ALPN, as curl does, when nothing is said here.
-        acceptableProtocols=[b"http/1.1"],
+    return server_tls(
+        "https",
+        key=private,
+        chain=chain,
+        minimum_version=minimum_version,
+        protocols=[b"http/1.1"],
     )
 
 

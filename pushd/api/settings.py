@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from ops.config import Invalid
-from ops.setting import ByteSize, Duration, Port
+from ops.setting import ByteSize, Duration, Port, TlsVersion
 
 Address = Annotated[str, Meta(min_length=2, max_length=45)]
 
@@ -26,8 +26,9 @@ class ApiSettings(Struct, frozen=True, kw_only=True):
     """PEM file with the certificate, followed by its intermediates. Without it the API is off."""
     key: Annotated[Path | None, Meta(examples=["/etc/pushd/tls/key.pem"])] = None
     """PEM file with the private key, not encrypted."""
-    minimum_version: Literal["TLSv1.2", "TLSv1.3"] = "TLSv1.2"
-    """The oldest version of TLS that is accepted."""
+    minimum_version: TlsVersion = "TLSv1.2"
+    """The oldest version of TLS that is accepted; newer ones are, too. "TLSv1.2OrLater" is another
+    word for "TLSv1.2". "TLSv1.1" and "TLSv1.0" are insecure, for clients that know nothing else."""
     clients: Annotated[Path | None, Meta(examples=["/etc/pushd/clients.toml"])] = None
     """File that names the clients: their tokens, certificates or keys, and what each may do."""
     client_authority: Annotated[Path | None, Meta(examples=["/etc/pushd/tls/clients.pem"])] = None

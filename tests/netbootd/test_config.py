@@ -143,7 +143,7 @@ def test_an_interface_has_its_own_settings() -> None:
         ("[tftp]\nmax_blksize = 70000", "a whole number from 512 to 65464"),
         ("[http]\nidle_timeout = 75", 'such as "500ms", "30s", "5m" or "1h", from 1s to 1h'),
         ("[https]\nenabled = true", "https.certificate: is missing; name a PEM file, or set"),
-        ('[https]\nminimum_version = "SSLv3"', 'give "TLSv1.2" or "TLSv1.3"'),
+        ('[https]\nminimum_version = "SSLv3"', 'give "TLSv1.2", "TLSv1.2OrLater", '),
         ('[nfs]\nserver = "10.0.0.1"', "nfs.export: is missing; name the exported path"),
         ('[nfs]\nexport = "relative"', "give an absolute path of up to 128 characters"),
         ('[bsdp]\nmachine_name_format = "Mac"', 'a text with one %d, such as "NetBoot%03d"'),
