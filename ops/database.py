@@ -1,7 +1,7 @@
 """One SQLite file: made whole or not at all, checked when opened, written by one thread.
 
     absent ──create──▶ file of the current schema ──open──▶ checked, WAL, synchronous=FULL
-    older  ──migrate─▶ (Alembic, in a child process) ──┘
+    older  ──copy, migrate─▶ (Alembic, in a child process) ──┘
     newer, damaged, not ours, in use ──▶ StoreError with the remedy
 
 Schema and statements are SQLAlchemy Core (see `ops.statement`), but SQLAlchemy is not imported:
@@ -91,6 +91,8 @@ class Database:
 
     def __init__(self, path: Path, schema: Schema) -> None:
         self.path = path
+        self.kept: Path | None = None
+        """The copy that was made before the file was migrated, if it was."""
         self._schema = schema
         self._lock = FileLock(path.with_name(path.name + ".lock"))
         self._connection: sqlite3.Connection | None = None
@@ -219,12 +221,7 @@ class Database:
         finally:
             connection.close()
         draft.rename(self.path)
-        if os.name != "nt":  # where a folder can be opened, its new entry must be on disk, too
-            folder = os.open(self.path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+        sync_folder_thd(self.path.parent)
 
     def _connect(self, path: Path) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -247,7 +244,7 @@ class Database:
             raise self._damaged(problem)
         version = self._version()
         if version < self._schema.version:
-            self._migrate()
+            self._migrate(version)
             version = self._version()
         if version != self._schema.version:
             raise StoreError(
@@ -266,8 +263,11 @@ class Database:
             raise StoreError(f"{self.path} is not a database of this program", "move it away")
         return str(row[0])
 
-    def _migrate(self) -> None:
-        """Bring the file to the current version, atomically, in a child process."""
+    def _migrate(self, version: str) -> None:
+        """Bring the file to the current version, atomically, in a child process; a copy stays."""
+        from ops.backup import keep_before_upgrade_thd  # hardly any start has use for it
+
+        self.kept = keep_before_upgrade_thd(self._open, self.path, version)
         self._open.close()
         command = [sys.executable, "-m", "ops.migration", str(self.path), self._schema.migrations]
         # The child finds our packages where we found them, however we were started.
@@ -316,6 +316,17 @@ class Database:
         return StoreError(
             f"{name}: {error.strerror}", f"give {_me()} a folder to write in, or name another one"
         )
+
+
+def sync_folder_thd(folder: Path) -> None:
+    """Have the new entries of a folder on disk, too, where a folder can be opened."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _me() -> str:

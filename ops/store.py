@@ -103,6 +103,11 @@ class Store:
     def open_thd(self) -> None:
         """Open the database and start writing. Blocks; raises StoreError."""
         self._database.open_thd()
+        if self._database.kept is not None:
+            self._log.info(
+                "Database brought to the form of this version; as it was: {kept}",
+                kept=self._database.kept,
+            )
         self._closing = False
         self._closed = Deferred()
         self._reader = Reader(self._database, self._reactor)

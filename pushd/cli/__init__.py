@@ -11,6 +11,7 @@ import click
 from ops.cli import ExitCode, Root
 from ops.completion import completion_of
 from pushd import __version__
+from pushd.cli import backup
 
 
 @click.group("pushctl", cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
@@ -198,3 +199,5 @@ def apns_simulator(
 
 
 main.add_command(completion_of(main, "pushctl"))
+main.add_command(backup.backup)
+main.add_command(backup.restore)
