@@ -20,6 +20,7 @@ from ops import config, state
 from ops.config import Invalid
 from ops.log import LogSettings
 from ops.setting import ByteSize, Duration, InterfacePattern, MacAddress, Port, TlsVersion
+from ops.web.settings import AdminSettings
 
 ShareName = Annotated[
     str,

@@ -12,6 +12,7 @@
         watch       InterfaceWatch
         neighbours  Neighbours                 other DHCP servers, firewalls
 
+        admin       AdminService               what the command line asks
 Ports are bound first; then root is given up, if the configuration names a user; then the database
 is opened, the images are read, as that user, and the sockets begin to read.
 """
@@ -63,6 +64,9 @@ from ops.start import StartError
 from ops.store import Store
 
 if TYPE_CHECKING:
+from ops.web.admin import FILES as ADMIN_FILES
+from ops.web.admin import AdminService
+from ops.web.route import Route
     from netbootd.dhcp.service import DhcpService
     from netbootd.pxe.service import PxeService
 
@@ -87,6 +91,7 @@ class BootService(MultiService):
         self._identity = resolve_identity(config.user, config.group)
         self._interfaces = self._served_interfaces()
         if not self._interfaces:
+        self.started_at = world.utcnow()
             raise StartError(_nothing_to_serve(world.interfaces()))
 
         self.counters = Counters()
@@ -137,11 +142,22 @@ class BootService(MultiService):
 
     # What Twisted calls.
 
+        self.admin = self._add(self._admin_service()) if config.admin.enabled else None
     def bind(self) -> None:
         """Bind every port, unless that is done. Raises StartError.
 
         May be called early: once twistd is in the background, the terminal hears of no error.
         """
+    @property
+    def config(self) -> Config:
+        """The settings that are gone by."""
+        return self._config
+
+    @property
+    def interfaces(self) -> tuple[Interface, ...]:
+        """Those that are served."""
+        return self._interfaces
+
         if self._bound:
             return
         self._bound = True
@@ -374,6 +390,17 @@ class BootService(MultiService):
             clock=self._world.reactor,
         )
 
+    def _admin_service(self) -> AdminService:
+        def routes() -> list[Route]:
+            from netbootd.admin.routes import routes  # at the first connection
+
+            return routes(self)
+
+        config = self._config
+        return AdminService(
+            self._world.reactor, config.admin, state_directory(config.state), routes=routes
+        )
+
     def _serve(self, interfaces: Sequence[Interface]) -> None:
         self._interfaces = tuple(interfaces)
         if self.bsdp is not None:
@@ -415,7 +442,7 @@ class BootService(MultiService):
     def _drop(self, identity: Identity) -> None:
         directory = state_directory(self._config.state)
         try:
-            hand_over(directory, identity, DATABASE)
+            hand_over(directory, identity, DATABASE, ADMIN_FILES)
         except OSError as error:
             raise StartError(f"{directory} cannot be given to {identity.user}: {error}") from error
         become(identity)

@@ -24,8 +24,24 @@ class Known:
 
 def summary(config: Config, interfaces: Sequence[Interface], known: Known) -> str:
     """`netbootd 0.1.0 is ready: BSDP 67, TFTP 69 on 10.0.0.1 [eth0]; 1 image, 0 machines known`."""
-    ports = [
-        f"{name} {port}"
+    served = [f"{name} {port}" for name, port in ports(config)]
+    addresses = [f"{a.ip} [{one.name}]" for one in interfaces for a in one.addresses]
+    things = [_counted(known.images, "image", "images")]
+    if known.boot_entries:
+        things.append(_counted(known.boot_entries, "boot entry", "boot entries"))
+    if known.leases is not None:
+        things.append(_counted(known.leases, "lease", "leases"))
+    things.append(f"{_counted(known.machines, 'machine', 'machines')} known")
+    return (
+        f"netbootd {__version__} is ready: {', '.join(served)} on {', '.join(addresses)};"
+        f" {', '.join(things)}"
+    )
+
+
+def ports(config: Config) -> list[tuple[str, int]]:
+    """The services that are switched on, and the port of each."""
+    return [
+        (name, port)
         for name, is_on, port in (
             ("BSDP", config.bsdp.enabled, config.bsdp.port),
             ("DHCP", config.dhcp.enabled, config.bsdp.port),
@@ -36,17 +52,6 @@ def summary(config: Config, interfaces: Sequence[Interface], known: Known) -> st
         )
         if is_on
     ]
-    addresses = [f"{a.ip} [{one.name}]" for one in interfaces for a in one.addresses]
-    things = [_counted(known.images, "image", "images")]
-    if known.boot_entries:
-        things.append(_counted(known.boot_entries, "boot entry", "boot entries"))
-    if known.leases is not None:
-        things.append(_counted(known.leases, "lease", "leases"))
-    things.append(f"{_counted(known.machines, 'machine', 'machines')} known")
-    return (
-        f"netbootd {__version__} is ready: {', '.join(ports)} on {', '.join(addresses)};"
-        f" {', '.join(things)}"
-    )
 
 
 def _counted(number: int, one: str, many: str) -> str:

@@ -144,6 +144,10 @@ class Timeline:
         """Call `listener` with every event from now on, at once."""
         self._listeners.append(listener)
 
+    def ignore(self, listener: Callable[[Event], None]) -> None:
+        """Call `listener` no more. It may say so itself while it is called."""
+        self._listeners = [one for one in self._listeners if one != listener]
+
     def subscribe(self, *, backlog: int = MAX_BACKLOG) -> Subscription:
         """An own, bounded view of the events from now on; close it when done."""
         subscription = Subscription(self, backlog)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import enum
-from typing import Any
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
 from ops.config import ConfigError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class ExitCode(enum.IntEnum):
@@ -46,3 +51,29 @@ class Root(click.Group):
             raise BadConfig(str(error)) from error
         except KeyboardInterrupt:
             ctx.exit(ExitCode.INTERRUPTED)
+
+
+def config_option(daemon: str) -> Callable[[Command], Command]:
+    """`--config FILE` of a command that concerns `daemon`; the command gets `configuration`, a path
+    or None.
+
+    Without the option it is what $NETBOOTD_CONFIG names, then the file where services have it, if
+    that is there; then None, for the defaults.
+    """
+    usual = usual_configuration(daemon)
+    return click.option(
+        "--config",
+        "configuration",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        envvar=f"{daemon.upper()}_CONFIG",
+        default=lambda: usual if usual.exists() else None,
+        help=f"Configuration of {daemon}. Default: ${daemon.upper()}_CONFIG, or {usual}.",
+    )
+
+
+def usual_configuration(daemon: str) -> Path:
+    """Where the configuration of a `daemon` that runs as a service is."""
+    if os.name == "nt":
+        return Path(os.environ.get("PROGRAMDATA", r"C:\ProgramData")) / daemon / f"{daemon}.toml"
+    return Path("/etc") / daemon / f"{daemon}.toml"

@@ -67,16 +67,17 @@ def acting_as(identity: Identity | None) -> Iterator[None]:
         os.setgroups(groups)
 
 
-def hand_over(directory: Path, identity: Identity, prefix: str) -> None:
-    """Let `identity` own the state: the files whose names begin with `prefix`, and `directory`
-    too if there is nothing else in it.
+def hand_over(directory: Path, identity: Identity, *prefixes: str) -> None:
+    """Let `identity` own the state: the files whose names begin with one of `prefixes`, and
+    `directory` too if there is nothing else in it. A socket among them is left as it is: the next
+    daemon replaces it, which takes the folder only.
 
     What is somebody else's stays so, even if it bears our name by a link: the last run of the
     daemon, without privileges, could have put one there. Raises OSError.
     """
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     names = os.listdir(directory)
-    ours = [name for name in names if name.startswith(prefix)]
+    ours = [name for name in names if name.startswith(prefixes)]
     for name in ours:
         _give_file(directory / name, identity)
     if len(ours) == len(names):
@@ -87,7 +88,7 @@ def _give_file(path: Path, identity: Identity) -> None:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
-        if error.errno == errno.ELOOP:
+        if error.errno in (errno.ELOOP, errno.ENXIO):  # a link; a socket
             return
         raise
     try:

@@ -15,6 +15,7 @@ from msgspec import Meta, Struct, field
 from ops import config, state
 from ops.config import Invalid
 from ops.log import LogSettings
+from ops.web.settings import AdminSettings
 from pushd.api.settings import ApiSettings
 from pushd.queue_settings import QueueSettings
 from pushd.settings import AppleSettings, CredentialSettings
@@ -44,6 +45,7 @@ class Config(Struct, frozen=True, kw_only=True):
     apple: AppleSettings = AppleSettings()
     queue: QueueSettings = QueueSettings()
     state: StateSettings = StateSettings()
+    admin: AdminSettings = AdminSettings()
     log: LogSettings = LogSettings()
 
     def __post_init__(self) -> None:

@@ -6,6 +6,7 @@
         credentials   Credentials ── Choice      who we are to Apple
         dispatcher    Dispatcher ── Dialer       connections to Apple, one pool per topic
         api           ApiService                 where programs hand in pushes
+        admin         AdminService               what the command line asks
 
 The API's port is bound first; then root is given up, if the configuration names a user; then the
 database is opened and credentials are read, as that user. The end goes the other way: no push is
@@ -29,6 +30,9 @@ from ops.descriptor import SPARE, allow_descriptors
 from ops.privilege import Identity, become, hand_over, resolve_identity
 from ops.start import StartError, bind_error
 from ops.store import Store
+from ops.web.admin import FILES as ADMIN_FILES
+from ops.web.admin import AdminService
+from ops.web.route import Route
 from pushd import __version__
 from pushd.api.access import load_clients
 from pushd.api.service import ApiService
@@ -100,6 +104,7 @@ class PushService(MultiService):
             counters=self.counters,
         )
         self.api = None if config.api.certificate is None else self._api()
+        self.admin = self._admin() if config.admin.enabled else None
 
     # What Twisted calls.
 
@@ -144,6 +149,8 @@ class PushService(MultiService):
         self.housekeeping.startService()
         if self.api is not None:
             self.api.startService()
+        if self.admin is not None:
+            self.admin.startService()
         super().startService()  # type: ignore[no-untyped-call]
         # Not before the reactor hears signals: whoever waits for this line may send one.
         self._world.reactor.callWhenRunning(self._tell_ready)
@@ -158,6 +165,8 @@ class PushService(MultiService):
         parts: list[Service] = [self.dispatcher, self.housekeeping, self.credentials]
         if self.api is not None:
             parts.insert(0, self.api)
+        if self.admin is not None:
+            parts.insert(0, self.admin)
         for part in parts:
             if part.running or part is self.api:  # whose port may be bound before it runs
                 await self._ended(part.stopService)
@@ -205,6 +214,17 @@ class PushService(MultiService):
             max_age=config.queue.max_age,
         )
 
+    def _admin(self) -> AdminService:
+        def routes() -> list[Route]:
+            from pushd.admin.routes import routes  # at the first connection
+
+            return routes(self)
+
+        config = self._config
+        return AdminService(
+            self._world.reactor, config.admin, state_directory(config.state), routes=routes
+        )
+
     def _dialer(self) -> Dialer:
         settings = self._config.apple
         roots = None
@@ -235,7 +255,7 @@ class PushService(MultiService):
     def _drop(self, identity: Identity) -> None:
         directory = state_directory(self._config.state)
         try:
-            hand_over(directory, identity, DATABASE)
+            hand_over(directory, identity, DATABASE, ADMIN_FILES)
         except OSError as error:
             raise StartError(f"{directory} cannot be given to {identity.user}: {error}") from error
         become(identity)

@@ -1,0 +1,1 @@
+"""What whoever runs netbootd can ask it and have it do: the routes of its admin API."""
