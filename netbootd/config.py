@@ -261,6 +261,7 @@ class Config(Struct, frozen=True, kw_only=True):
     https: HttpsSettings = HttpsSettings()
     nfs: NfsSettings = NfsSettings()
     state: StateSettings = StateSettings()
+    admin: AdminSettings = AdminSettings()
     log: LogSettings = LogSettings()
 
     def __post_init__(self) -> None:

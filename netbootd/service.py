@@ -11,8 +11,8 @@
         HTTP        HttpService (and HTTPS)
         watch       InterfaceWatch
         neighbours  Neighbours                 other DHCP servers, firewalls
-
         admin       AdminService               what the command line asks
+
 Ports are bound first; then root is given up, if the configuration names a user; then the database
 is opened, the images are read, as that user, and the sockets begin to read.
 """
@@ -62,11 +62,11 @@ from ops.descriptor import allow_descriptors
 from ops.privilege import Identity, become, hand_over, resolve_identity
 from ops.start import StartError
 from ops.store import Store
-
-if TYPE_CHECKING:
 from ops.web.admin import FILES as ADMIN_FILES
 from ops.web.admin import AdminService
 from ops.web.route import Route
+
+if TYPE_CHECKING:
     from netbootd.dhcp.service import DhcpService
     from netbootd.pxe.service import PxeService
 
@@ -89,9 +89,9 @@ class BootService(MultiService):
         self._world = world
         self._bound = False
         self._identity = resolve_identity(config.user, config.group)
+        self.started_at = world.utcnow()
         self._interfaces = self._served_interfaces()
         if not self._interfaces:
-        self.started_at = world.utcnow()
             raise StartError(_nothing_to_serve(world.interfaces()))
 
         self.counters = Counters()
@@ -135,19 +135,12 @@ class BootService(MultiService):
                 xid=secrets.randbits(32),
             )
         )
+        self.admin = self._add(self._admin_service()) if config.admin.enabled else None
 
     def _add(self, part: Part) -> Part:
         part.setServiceParent(self)  # type: ignore[no-untyped-call]
         return part
 
-    # What Twisted calls.
-
-        self.admin = self._add(self._admin_service()) if config.admin.enabled else None
-    def bind(self) -> None:
-        """Bind every port, unless that is done. Raises StartError.
-
-        May be called early: once twistd is in the background, the terminal hears of no error.
-        """
     @property
     def config(self) -> Config:
         """The settings that are gone by."""
@@ -158,6 +151,13 @@ class BootService(MultiService):
         """Those that are served."""
         return self._interfaces
 
+    # What Twisted calls.
+
+    def bind(self) -> None:
+        """Bind every port, unless that is done. Raises StartError.
+
+        May be called early: once twistd is in the background, the terminal hears of no error.
+        """
         if self._bound:
             return
         self._bound = True
@@ -204,6 +204,7 @@ class BootService(MultiService):
         self.privilegedStartService()  # twist does not call it
         try:
             self.store.open_thd()
+            self.started_at = self._world.utcnow()
             for part in (self.bindings, self.pxe, self.dhcp):
                 if part is not None:
                     part.load_thd()
@@ -382,14 +383,6 @@ class BootService(MultiService):
         interfaces = self._interfaces_with("http")
         return [str(address.ip) for one in interfaces for address in one.addresses]
 
-    def _interface_watch(self) -> InterfaceWatch:
-        return InterfaceWatch(
-            read=self._served_interfaces,
-            changed=self._serve,
-            current=self._interfaces,
-            clock=self._world.reactor,
-        )
-
     def _admin_service(self) -> AdminService:
         def routes() -> list[Route]:
             from netbootd.admin.routes import routes  # at the first connection
@@ -399,6 +392,14 @@ class BootService(MultiService):
         config = self._config
         return AdminService(
             self._world.reactor, config.admin, state_directory(config.state), routes=routes
+        )
+
+    def _interface_watch(self) -> InterfaceWatch:
+        return InterfaceWatch(
+            read=self._served_interfaces,
+            changed=self._serve,
+            current=self._interfaces,
+            clock=self._world.reactor,
         )
 
     def _serve(self, interfaces: Sequence[Interface]) -> None:
