@@ -6,8 +6,9 @@ A job is a value. Where it stands in the queue, and how often it was tried, is t
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
+
+import msgspec
 
 from protocols.apns.message import Broadcast, Notification, PushType, topic_for
 
@@ -24,8 +25,7 @@ class LaneKey(NamedTuple):
     topic: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class Job(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One push to be delivered."""
 
     push: Push

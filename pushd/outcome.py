@@ -6,12 +6,12 @@ Failed(retry_at)                                                             onc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
+import msgspec
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Accepted:
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Apple has it."""
 
     apns_id: str
@@ -20,8 +20,7 @@ class Accepted:
     """apns-unique-id, which only the development environment sends."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rejected:
+class Rejected(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Apple will not have it."""
 
     status: int
@@ -31,8 +30,7 @@ class Rejected:
     """With 410: milliseconds since 1970 at which the token was last found invalid."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failed:
+class Failed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """It did not get an answer that settles it."""
 
     why: str
@@ -41,18 +39,15 @@ class Failed:
     """Seconds since 1970 at which it goes back in its lane; None: it is given up."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expired:
+class Expired(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Its deadline passed while it waited."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cancelled:
+class Cancelled(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Whoever submitted it took it back before it was sent."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Collapsed:
+class Collapsed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A newer push made it pointless before it was sent."""
 
     into: str

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
+import msgspec
+
+from pushd.attempt import Attempts
+from pushd.job import LaneKey
 from pushd.outcome import Outcome
 
 
@@ -28,37 +32,37 @@ class Status:
     state: State
     submitted_at: int
     """Milliseconds since 1970, UTC."""
+    lane: LaneKey | None = None
+    """Its credential and topic; None: not known any more, of one that was settled long ago."""
+    attempts: Attempts | None = None
+    """Those that failed, if any did."""
     outcome: Outcome | None = None
     """With SETTLED, and only then."""
     settled_at: int | None = None
     """Milliseconds since 1970, UTC."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Queued:
+class Queued(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """It is on disk, and will be sent."""
 
     id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Duplicate:
+class Duplicate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """This id was submitted before; that push is what counts, and this one was not taken."""
 
     id: str
     state: State
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Full:
+class Full(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Too much waits already; it was not taken."""
 
     retry_after: float
     """Seconds."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unstored:
+class Unstored(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The disk would not have it; it was not taken."""
 
     why: str

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+import msgspec
+
 from protocols.apns.reason import Reason
 
 MAX_PAYLOAD: Final = 4096
@@ -76,8 +78,7 @@ class Objection:
     """For who wrote the push: the header or key, and what would be right."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notification:
+class Notification(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A push to one device. Any values may be in it; `objection_to` judges them."""
 
     device: str
@@ -111,8 +112,7 @@ class Notification:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Broadcast:
+class Broadcast(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A Live Activity push to all that listen to a channel (iOS 18)."""
 
     bundle_id: str

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from twisted.internet.defer import Deferred
 
@@ -260,7 +260,7 @@ def test_a_failed_attempt_is_made_again_at_its_time(rig: Rig) -> None:
     rig.clock.advance(59.5)
     assert rig.take() == []
     rig.clock.advance(0.5)
-    assert rig.jobs() == [replace(job, tries=1)]
+    assert rig.jobs() == [msgspec.structs.replace(job, tries=1)]
     assert rig.woken == [LaneKey("main", TOPIC)] * 3
 
 
