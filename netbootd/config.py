@@ -243,6 +243,15 @@ class StateSettings(Struct, frozen=True, kw_only=True):
     $XDG_STATE_HOME/netbootd (~/.local/state/netbootd), %PROGRAMDATA%\\netbootd on Windows."""
 
 
+class HistorySettings(Struct, frozen=True, kw_only=True):
+    """Boots that are over, for `netbootctl machines` and the console. They are in the database."""
+
+    boots: Annotated[int, Meta(ge=0, le=1_000_000)] = 10_000
+    """Boots that are kept, of all machines together; 0 keeps none. Each takes about 1 KiB."""
+    keep: Annotated[Duration, Meta(ge=3600, le=315_360_000)] = Duration(7_776_000)
+    """How long a boot is kept."""
+
+
 class Config(Struct, frozen=True, kw_only=True):
     """netbootd's settings."""
 
@@ -261,6 +270,7 @@ class Config(Struct, frozen=True, kw_only=True):
     https: HttpsSettings = HttpsSettings()
     nfs: NfsSettings = NfsSettings()
     state: StateSettings = StateSettings()
+    history: HistorySettings = HistorySettings()
     admin: AdminSettings = AdminSettings()
     log: LogSettings = LogSettings()
 

@@ -4,6 +4,7 @@
         state       Store ── Bindings          which machine selected which image
         catalog     CatalogWatch ── CatalogBooter      what there is to boot
         timeline    Timeline ── boot_log               what happened to each machine
+        history     History                            its boots, those that are over too
         port 67     DatagramService ── Port67 ── BsdpResponder
                                           ├───── DhcpService       addresses, if [dhcp] is enabled
                                           └───── PxeService        PCs, if [pxe] is enabled
@@ -45,6 +46,7 @@ from netbootd.coexist.service import Neighbours
 from netbootd.config import Config, state_directory
 from netbootd.datagram_service import DatagramService
 from netbootd.descriptors import descriptors_for
+from netbootd.history import History
 from netbootd.interface import Interface, served
 from netbootd.interface_watch import InterfaceWatch
 from netbootd.link import Link
@@ -104,6 +106,9 @@ class BootService(MultiService):
             prefix="netbootd",
         )
         self.bindings = Bindings(self.store, now=world.utcnow, counters=self.counters)
+        self.history = self._add(
+            History(config.history, store=self.store, timeline=self.timeline, clock=world.reactor)
+        )
         self.publication = _publication(config)
         self.booter = CatalogBooter(self.publication)
 
@@ -205,7 +210,7 @@ class BootService(MultiService):
         try:
             self.store.open_thd()
             self.started_at = self._world.utcnow()
-            for part in (self.bindings, self.pxe, self.dhcp):
+            for part in (self.bindings, self.history, self.pxe, self.dhcp):
                 if part is not None:
                     part.load_thd()
         except StoreError as error:

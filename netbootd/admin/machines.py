@@ -63,7 +63,7 @@ def boot_events(service: BootService) -> Callable[[Callable[[object], None]], Ca
 async def _records(service: BootService) -> list[dict[str, Any]]:
     try:
         last = list(boots_of(await service.store.read(LAST_BOOTS)))
-        counts = dict(await service.store.read(COUNT_BOOTS))
+        counts: dict[str, int] = dict(await service.store.read(COUNT_BOOTS))
         bound = await service.store.read(LOAD_MACHINES)
     except StoreError as error:
         raise Problem(503, error.problem, error.remedy) from error

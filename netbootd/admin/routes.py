@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netbootd import __version__
+from netbootd.admin.machines import machine_routes
 from netbootd.admin.shape import Served, Status
 from netbootd.admin.told import subscription
 from netbootd.summary import ports
@@ -21,6 +22,7 @@ def routes(service: BootService) -> list[Route]:
     return [
         Route("GET", "/v1/status", lambda request: Json(status(service))),
         Route("GET", "/v1/events", lambda request: _events(service, request)),
+        *machine_routes(service),
     ]
 
 
