@@ -15,22 +15,20 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TextIO
 
 from ops.config import ConfigError
 from ops.finding import Finding, Severity
-from ops.privilege import Identity, acting_as, resolve_identity
+from ops.privilege import acting_as, resolve_identity
 from ops.start import StartError, bind_error
 from ops.state import why_unwritable
-from protocols.apns.token import ProviderTokens
 from pushd import config
 from pushd.api.access import ClientsFile, load_clients
 from pushd.api.tls import load_tls
 from pushd.config import Config, state_directory
-from pushd.credential import Credential, CredentialError, load_credential_thd
-from pushd.credentials import WARNED_AT
+from pushd.credential import CredentialError
+from pushd.credential_check import look_thd, reader_of
 from pushd.dial import read_trust_roots_thd
 
 
@@ -53,17 +51,9 @@ def findings_of(file: Path | None) -> Iterator[Finding]:
         return
     yield Finding(Severity.OK, "configuration", str(file) if file else "defaults (no file given)")
     yield from _api(settings)
-    with acting_as(_identity(settings)):
+    with acting_as(reader_of(settings)):
         yield from list(_credentials(settings))
     yield from _state(settings)
-
-
-def _identity(settings: Config) -> Identity | None:
-    """Who reads the credentials; None also where `_state` tells that there is no such user."""
-    try:
-        return resolve_identity(settings.user, settings.group)
-    except StartError:
-        return None
 
 
 def _api(settings: Config) -> Iterator[Finding]:
@@ -117,15 +107,8 @@ def _credentials(settings: Config) -> Iterator[Finding]:
     if not settings.credentials:
         text = "none: without a [[credential]] nothing can be sent"
         yield Finding(Severity.WARNING, "credential", text)
-    now = datetime.now(UTC)
-    tokens = ProviderTokens()
     for one in settings.credentials:
-        try:
-            credential = load_credential_thd(one, tokens=tokens, now=now)
-        except CredentialError as error:
-            yield Finding(Severity.ERROR, "credential", f"{one.name}: {error}")
-        else:
-            yield _about(credential, now)
+        yield from look_thd(settings, one)
     roots = settings.apple.trust_roots
     if roots is not None:
         try:
@@ -133,22 +116,6 @@ def _credentials(settings: Config) -> Iterator[Finding]:
             yield Finding(Severity.OK, "trust", str(roots))
         except CredentialError as error:
             yield Finding(Severity.ERROR, "trust", str(error))
-
-
-def _about(credential: Credential, now: datetime) -> Finding:
-    topics = ", ".join(sorted(credential.topics)) or "any topic"
-    if credential.expires_at is None:
-        text = f"{credential.name}: signing key, {credential.environment}, {topics}"
-        return Finding(Severity.OK, "credential", text)
-    left = credential.expires_at - now
-    if left <= timedelta(days=max(WARNED_AT)):
-        text = (
-            f"{credential.name}: expires in {left.days} days; renew it with the same Apple Account"
-        )
-        return Finding(Severity.WARNING, "credential", text)
-    until = f"{credential.expires_at:%Y-%m-%d}"
-    text = f"{credential.name}: certificate until {until}, {credential.environment}, {topics}"
-    return Finding(Severity.OK, "credential", text)
 
 
 def _state(settings: Config) -> Iterator[Finding]:

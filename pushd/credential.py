@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
@@ -120,7 +120,8 @@ def load_credential_thd(
     if settings.p8 is not None:
         return _signing(settings, settings.p8, tokens)
     if settings.p12 is not None:
-        path, identity = settings.p12, _from_p12(settings.p12, _password(settings))
+        content = _secret(settings.p12)
+        path, identity = settings.p12, from_p12(settings.p12, content, _password(settings))
     else:
         assert settings.certificate is not None  # noqa: S101 - the settings have seen to that
         path, identity = settings.certificate, _from_pem(settings, settings.certificate)
@@ -157,10 +158,12 @@ def read_password_thd(path: Path) -> str:
 
 def _secret(path: Path) -> bytes:
     """The content of a file that must be kept from others."""
-    return _read(path, secret=True)
+    return read_file(path, secret=True)
 
 
-def _read(path: Path, *, secret: bool) -> bytes:
+def read_file(path: Path, *, secret: bool) -> bytes:
+    """Its content; if it is `secret`, nobody else may be able to read it. Raises
+    CredentialError."""
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
@@ -184,8 +187,8 @@ def _password(settings: CredentialSettings) -> bytes | None:
     return read_password_thd(settings.password_file).encode()
 
 
-def _from_p12(path: Path, password: bytes | None) -> Identity:
-    content = _secret(path)
+def from_p12(path: Path, content: bytes, password: bytes | None) -> Identity:
+    """What is in a .p12; `path` is for errors. Raises CredentialError."""
     try:
         found = load_pkcs12(content, password)
     except ValueError as error:
@@ -211,7 +214,7 @@ def _from_p12(path: Path, password: bytes | None) -> Identity:
 
 def _from_pem(settings: CredentialSettings, path: Path) -> Identity:
     key_path = settings.key or path
-    content = _read(path, secret=key_path == path)
+    content = read_file(path, secret=key_path == path)
     try:
         certificates = x509.load_pem_x509_certificates(content)
     except ValueError as error:
@@ -219,7 +222,14 @@ def _from_pem(settings: CredentialSettings, path: Path) -> Identity:
             "name the PEM file that Apple's portal offers, or convert: openssl x509 -inform DER"
         )
         raise CredentialError(path, f"has no PEM certificate ({error})", remedy) from error
-    key = _pem_key(key_path, _secret(key_path), _password(settings))
+    key = pem_key(key_path, _secret(key_path), _password(settings))
+    return matched(path, certificates, key_path, key)
+
+
+def matched(
+    path: Path, certificates: Sequence[x509.Certificate], key_path: Path, key: PrivateKeyTypes
+) -> Identity:
+    """The certificate of `key`, the others its chain. Raises CredentialError if there is none."""
     # Exports put the key's certificate anywhere among the others.
     for own in certificates:
         if own.public_key() == key.public_key():
@@ -229,7 +239,8 @@ def _from_pem(settings: CredentialSettings, path: Path) -> Identity:
     raise CredentialError(key_path, f"is not the key of {path}", remedy)
 
 
-def _pem_key(path: Path, content: bytes, password: bytes | None) -> PrivateKeyTypes:
+def pem_key(path: Path, content: bytes, password: bytes | None) -> PrivateKeyTypes:
+    """The key in a PEM file; `path` is for errors. Raises CredentialError."""
     if password is not None and b"ENCRYPTED" not in content:
         password = None  # cryptography refuses a password that is not needed
     try:
@@ -317,15 +328,21 @@ def _check_environment(
             remedy = 'set environment = "production"'
             raise CredentialError(path, "is an MDM push certificate", remedy)
         return
-    allowed = {
-        "production": _extension(certificate, PRODUCTION) is not None,
-        "development": _extension(certificate, DEVELOPMENT) is not None,
-    }
     # Without either it is an enterprise's or a test's: Apple will tell.
-    if any(allowed.values()) and not allowed[environment]:
+    if environment not in (environments_of(certificate) or (environment,)):
         other = "development" if environment == "production" else "production"
         remedy = f'set environment = "{other}", or use the certificate for {environment}'
         raise CredentialError(path, f"is for {other} only", remedy)
+
+
+def environments_of(certificate: x509.Certificate) -> tuple[Environment, ...]:
+    """Those that it says to be for; none if it does not say."""
+    found: list[Environment] = []
+    if _extension(certificate, PRODUCTION) is not None:
+        found.append("production")
+    if _extension(certificate, DEVELOPMENT) is not None:
+        found.append("development")
+    return tuple(found)
 
 
 def _extension(certificate: x509.Certificate, oid: x509.ObjectIdentifier) -> bytes | None:

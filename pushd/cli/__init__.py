@@ -12,6 +12,7 @@ from ops.cli import ExitCode, Root
 from ops.completion import completion_of
 from pushd import __version__
 from pushd.cli import backup
+from pushd.cli.credentials import credentials
 
 
 @click.group("pushctl", cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
@@ -198,6 +199,7 @@ def apns_simulator(
         )
 
 
+main.add_command(credentials)
 main.add_command(completion_of(main, "pushctl"))
 main.add_command(backup.backup)
 main.add_command(backup.restore)
