@@ -29,6 +29,10 @@ TIMEOUT = 60.0
 """Seconds that a daemon may take to answer; for events there is no such time."""
 
 
+class NotRunning(Failed):
+    """Nobody listens: the daemon does not run, or not with this configuration."""
+
+
 class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: Path) -> None:
         super().__init__("localhost", timeout=TIMEOUT)
@@ -128,7 +132,7 @@ class AdminClient:
             connection.request(method, target, body, headers)
             response = connection.getresponse()
         except (FileNotFoundError, ConnectionRefusedError) as error:
-            raise Failed(
+            raise NotRunning(
                 f"{self._daemon} does not run (nobody listens at {self._path}); start it, or name"
                 " its configuration with --config"
             ) from error

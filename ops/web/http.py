@@ -49,6 +49,9 @@ REQUEST_TIME = 20.0
 READING_TIME = 60.0
 """Seconds within which the last answer on a connection has to be taken."""
 
+LAST_WORDS = 1.0
+"""Seconds that a client has to take what is written when the daemon stops."""
+
 
 class Gate(Protocol):
     """Who may ask, what every answer carries, how a refusal looks."""
@@ -90,13 +93,13 @@ class Channel(http.HTTPChannel):
         if not self.persistent:
             self.drop()
 
-    def drop(self) -> None:
-        """Close when what is written has been read, within bounds."""
+    def drop(self, within: float = READING_TIME) -> None:
+        """Close when what is written has been read, after `within` seconds at the latest."""
         self.persistent = 0
         self.loseConnection()  # type: ignore[no-untyped-call]
         if self in self.factory.channels:
             self._arrived()
-            self._deadline = self._later(READING_TIME)
+            self._deadline = self._later(within)
 
     def abort(self) -> None:
         """Close now."""
@@ -263,13 +266,13 @@ class WebFactory(Factory):
             emptied.callback(None)
 
     def close(self) -> Deferred[None] | None:
-        """Close every connection."""
+        """Close every connection; who reads events hears of the end."""
         if not self.channels:
             return None
         self._emptied = Deferred()
         emptied = self._emptied
         for channel in tuple(self.channels):
-            channel.abort()
+            channel.drop(LAST_WORDS)
         return emptied
 
 
