@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pushd.cli.place import chosen, config_option, load, owner_of_state
+from ops.cli import config_option
+from pushd.cli.place import owner_of_state
 
 if TYPE_CHECKING:
     from ops.doctor import Check
@@ -83,7 +84,7 @@ def credentials() -> None:
     help="Use it for these topics only; may be given several times.",
 )
 @click.option("--print", "only_print", is_flag=True, help="Print the table, do not add it.")
-@config_option
+@config_option("pushd")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
 def import_(
     source: Path,
@@ -95,7 +96,7 @@ def import_(
     key_id: str | None,
     topics: tuple[str, ...],
     only_print: bool,
-    file: Path | None,
+    configuration: Path | None,
     as_json: bool,
 ) -> None:
     """Take in the credential in SOURCE: a .p12, a PEM file, a .cer and its key, or a .p8.
@@ -105,13 +106,13 @@ def import_(
     renewed: a running daemon takes the new one by itself.
     """
     from ops.cli import Failed
+    from pushd.config import load
     from pushd.credential import CredentialError
     from pushd.credential_folder import Source
     from pushd.credential_import import Import, ImportRefused
 
-    config_file = chosen(file)
-    settings = load(config_file)
-    work = Import(config_file, settings, owner_of_state(settings), only_print=only_print)
+    settings = load(configuration)
+    work = Import(configuration, settings, owner_of_state(settings), only_print=only_print)
     offered = Source(
         file=source,
         key=key,
@@ -197,13 +198,14 @@ def _facts(done: Done) -> list[tuple[str, Cell]]:
 
 
 @credentials.command("list", short_help="Topics, environment, days left.")
-@config_option
+@config_option("pushd")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def list_(file: Path | None, as_json: bool) -> None:
+def list_(configuration: Path | None, as_json: bool) -> None:
     """List the credentials of the configuration, as their files are now."""
     from ops.table import print_json, print_table
+    from pushd.config import load
 
-    settings = load(chosen(file))
+    settings = load(configuration)
     rows = [_row(settings, one) for one in settings.credentials]
     if as_json:
         import msgspec
@@ -284,11 +286,15 @@ def _record(settings: CredentialSettings) -> dict[str, Any]:
 @credentials.command(short_help="Load each, or connect to Apple.")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--connect", is_flag=True, help="Connect to Apple with it; no push is sent.")
-@config_option
+@config_option("pushd")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @click.pass_context
 def check(
-    ctx: click.Context, names: tuple[str, ...], connect: bool, file: Path | None, as_json: bool
+    ctx: click.Context,
+    names: tuple[str, ...],
+    connect: bool,
+    configuration: Path | None,
+    as_json: bool,
 ) -> None:
     """Load each credential as the daemon does, or those that are named.
 
@@ -297,8 +303,9 @@ def check(
     """
     from ops.cli import Failed
     from ops.doctor import doctor
+    from pushd.config import load
 
-    settings = load(chosen(file))
+    settings = load(configuration)
     known = {one.name: one for one in settings.credentials}
     for name in names:
         if name not in known:

@@ -1,46 +1,12 @@
-"""Which configuration a command is about, and so which daemon."""
+"""Whose files a command is to make."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
-
-import click
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pushd.config import Config
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-USUAL: Final = Path("/etc/pushd/pushd.toml")
-
-
-def config_option(command: F) -> F:
-    """`--config FILE`, as the argument `file`."""
-    option = click.option(
-        "-c",
-        "--config",
-        "file",
-        type=click.Path(path_type=Path),
-        envvar="PUSHD_CONFIG",
-        metavar="FILE",
-        help=f"pushd's configuration. Default: $PUSHD_CONFIG, {USUAL} if there is one.",
-    )
-    return option(command)
-
-
-def chosen(file: Path | None) -> Path | None:
-    """`file`, else the usual one; None: there is none, and the defaults count."""
-    return USUAL if file is None and USUAL.exists() else file
-
-
-def load(file: Path | None) -> Config:
-    """The settings in the `chosen` file. Raises ConfigError."""
-    from pushd import config
-
-    return config.load(file)
 
 
 def owner_of_state(settings: Config) -> tuple[int, int] | None:
