@@ -13,6 +13,7 @@ from ops.completion import completion_of
 from pushd import __version__
 from pushd.cli import backup
 from pushd.cli.credentials import credentials
+from pushd.cli.csr import csr
 
 
 @click.group("pushctl", cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
@@ -200,6 +201,7 @@ def apns_simulator(
 
 
 main.add_command(credentials)
+main.add_command(csr)
 main.add_command(completion_of(main, "pushctl"))
 main.add_command(backup.backup)
 main.add_command(backup.restore)
