@@ -1,4 +1,4 @@
-"""Make boot image folders: from their parts, from another folder, or out of nothing for a trial.
+"""Make boot image folders: from their parts, or out of nothing for a trial.
 
 Every folder appears whole or not at all: it is put together in a hidden folder beside its place,
 read back as the catalog would read it, and renamed. Must never replace a folder that exists.
@@ -16,12 +16,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from images.beneath import open_beneath
 from images.bundle import SUFFIX, Bundle, read_bundle_thd
+from images.edit import sync_folder
 from images.errors import BundleError
 from images.info import FILE_NAME
 from images.plist import PlistError, parse_plist
-from images.tree import unreadable
+from images.program import COMPRESSED_KERNEL, FAT_EFI
 from images.udif import SECTOR
 from images.udzo import SECTORS_PER_CHUNK, write_udzo_thd
 
@@ -54,15 +54,17 @@ def write_bundle_thd(
     platform_support: bytes | None = None,
     boot_plist: bytes | None = None,
     root_image: BinaryIO | None = None,
+    root_name: str = "NetInstall.dmg",
     keys: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
 ) -> Bundle:
     """Put a bundle for Intel Macs together from its parts and publish it as `path` (`x.nbi`).
 
     `keys` are further keys of NBImageInfo.plist, or others than the usual ones. The models that
     PlatformSupport.plist lists become EnabledSystemIdentifiers; `boot_plist` is what becomes
     com.apple.Boot.plist, the kernel's flags. With a root image the bundle is of
-    the type HTTP, without one BootFileOnly. Raises `BundleError`, and `OSError` when the disk does
-    not take it.
+    the type HTTP, without one BootFileOnly. Whatever `progress` raises ends it and leaves nothing
+    behind. Raises `BundleError`, and `OSError` when the disk does not take it.
     """
     info = {**_USUAL_KEYS, "Name": name, "Index": index, "Type": "BootFileOnly"}
     parts = {"i386/booter": booter}
@@ -74,39 +76,18 @@ def write_bundle_thd(
     if boot_plist is not None:
         parts["i386/com.apple.Boot.plist"] = io.BytesIO(boot_plist)
     if root_image is not None:
-        parts["NetInstall.dmg"] = root_image
-        info |= {"Type": "HTTP", "RootPath": "NetInstall.dmg"}
+        parts[root_name] = root_image
+        info |= {"Type": "HTTP", "RootPath": root_name}
     info |= keys or {}
     parts[FILE_NAME] = io.BytesIO(plistlib.dumps(info))
+    total, done = sum(map(_size, parts.values())), 0
     with _appearing(path) as folder:
         for relative, content in parts.items():
-            for _ in _written(folder / relative, content):
-                pass
+            for size in _written(folder / relative, content):
+                done += size
+                if progress is not None:
+                    progress(done, total)
     return read_bundle_thd(path)
-
-
-def import_bundle_thd(source: Path, root: Path, *, progress: Progress | None = None) -> Bundle:
-    """Copy the bundle `source` into `root`, a folder of bundles, and read it there.
-
-    Only what would be published is copied; symbolic links within the bundle become files. Raises
-    `BundleError`, and `OSError` when the disk does not take it. Whatever `progress` raises ends the
-    copy and leaves nothing behind.
-    """
-    bundle = read_bundle_thd(source)
-    total = sum(bundle.sizes.values())
-    done = 0
-    with _appearing(root / bundle.name) as folder:
-        for relative, real in bundle.files.items():
-            try:
-                descriptor = open_beneath(bundle.directory, real)
-            except OSError as error:
-                raise unreadable(source / real, error) from error
-            with os.fdopen(descriptor, "rb") as file:
-                for size in _written(folder / relative, file):
-                    done += size
-                    if progress is not None:
-                        progress(done, total)
-    return read_bundle_thd(root / bundle.name)
 
 
 def sample_bundle_thd(
@@ -133,13 +114,21 @@ def sample_bundle_thd(
             path,
             name="Sample NetInstall",
             index=1,
-            booter=io.BytesIO(_noise("booter", booter_size)),
-            kernelcache=io.BytesIO(_noise("kernelcache", kernelcache_size)),
+            booter=io.BytesIO(_headed(FAT_EFI, "booter", booter_size)),
+            kernelcache=io.BytesIO(_headed(COMPRESSED_KERNEL, "kernelcache", kernelcache_size)),
             platform_support=plistlib.dumps({"SupportedModelProperties": ["iMac14,2"]}),
             boot_plist=plistlib.dumps({"Kernel Flags": ""}),
             root_image=image,
             keys={"EnabledSystemIdentifiers": [], **(keys or {})},
         )
+
+
+def _size(content: BinaryIO) -> int:
+    """Bytes from where it stands to its end."""
+    start = content.tell()
+    end = content.seek(0, os.SEEK_END)
+    content.seek(start)
+    return end - start
 
 
 def _models(path: Path, platform_support: bytes) -> list[str]:
@@ -175,7 +164,9 @@ def _appearing(path: Path) -> Iterator[Path]:
             raise BundleError(place, error.why, error.remedy) from error
         for parent, _, _ in os.walk(folder):
             os.chmod(parent, 0o755)  # noqa: S103 - read by a daemon that runs as somebody else
+            sync_folder(Path(parent))
         os.rename(folder, path)
+        sync_folder(path.parent)
 
 
 def _written(path: Path, content: BinaryIO) -> Iterator[int]:
@@ -202,6 +193,11 @@ def _sample_disk(size: int) -> Iterator[bytes]:
                 yield (line * (length // len(line) + 1))[:length]
             case _:
                 yield bytes(length)
+
+
+def _headed(head: bytes, seed: str, size: int) -> bytes:
+    """What looks like it at first sight."""
+    return (head + _noise(seed, size))[:size]
 
 
 def _noise(seed: str, size: int) -> bytes:

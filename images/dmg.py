@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, BinaryIO
 
@@ -69,7 +69,7 @@ _COMPRESSED = {
 }
 
 # What occupies no bytes of the data fork; COMMENT and END describe no sectors either.
-_WITHOUT_DATA = frozenset({ChunkType.ZERO, ChunkType.IGNORE, ChunkType.COMMENT, ChunkType.END})
+WITHOUT_DATA = frozenset({ChunkType.ZERO, ChunkType.IGNORE, ChunkType.COMMENT, ChunkType.END})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,10 @@ class Partition:
     sector_count: int
     chunk_count: int
     checksum: Checksum
+    chunks: bytes = field(default=b"", compare=False, repr=False)
+    """Their descriptors as stored (images.udif.CHUNK)."""
+    data_offset: int = field(default=0, compare=False, repr=False)
+    """Where in the data fork the offsets of the chunks count from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,8 +140,8 @@ class Verification:
 def inspect_thd(file: BinaryIO) -> DiskImage:
     """Tell what kind of disk image `file` (seekable) is; raises `DmgError`."""
     size = file.seek(0, os.SEEK_END)
-    head = _read(file, 0, min(size, SECTOR))
-    tail = _read(file, max(0, size - TRAILER_SIZE), min(size, TRAILER_SIZE))
+    head = read_thd(file, 0, min(size, SECTOR))
+    tail = read_thd(file, max(0, size - TRAILER_SIZE), min(size, TRAILER_SIZE))
     if tail[:4] == TRAILER_MAGIC and len(tail) == TRAILER_SIZE:
         return _udif(file, size, TRAILER.parse(_checked(tail, "trailer", version=4)))
     if head.startswith(ENCRYPTED_MAGIC) or tail.endswith(ENCRYPTED_V1_MAGIC):
@@ -185,12 +189,13 @@ def _blocks(
     file: BinaryIO, span: range, progress: Callable[[int, int], None] | None
 ) -> Iterable[bytes]:
     for offset in range(span.start, span.stop, _READ):
-        yield _read(file, offset, min(_READ, span.stop - offset))
+        yield read_thd(file, offset, min(_READ, span.stop - offset))
         if progress is not None:
             progress(min(offset + _READ, span.stop) - span.start, len(span))
 
 
-def _read(file: BinaryIO, offset: int, length: int) -> bytes:
+def read_thd(file: BinaryIO, offset: int, length: int) -> bytes:
+    """Exactly these bytes; raises `DmgError` if the file has fewer."""
     file.seek(offset)
     data = file.read(length)
     if len(data) != length:
@@ -219,7 +224,7 @@ def _udif(file: BinaryIO, size: int, trailer: Container[Any]) -> DiskImage:
     if trailer.xml_length:
         if trailer.xml_length > MAX_XML_BYTES:
             raise DmgError(f"the property list is larger than {MAX_XML_BYTES} bytes")
-        xml = _read(file, trailer.xml_offset, trailer.xml_length)
+        xml = read_thd(file, trailer.xml_offset, trailer.xml_length)
         for name, data in _tables(xml):
             partition, used = _partition(name, data, trailer.data_fork_length)
             partitions.append(partition)
@@ -275,7 +280,8 @@ def _partition(name: str, data: bytes, fork_length: int) -> tuple[Partition, set
         raise DmgError(f"a block table names {table.chunk_count} chunks and holds others")
     used = set()
     for kind, _, _, _, offset, length in CHUNK_FAST.iter_unpack(chunks):
-        if kind not in _WITHOUT_DATA and offset + length > fork_length:
+        beyond = table.data_offset + offset + length
+        if kind not in WITHOUT_DATA and beyond > fork_length:
             raise DmgError("a chunk ends beyond the data fork")
         if kind in _COMPRESSED:
             used.add(_COMPRESSED[kind])
@@ -285,6 +291,8 @@ def _partition(name: str, data: bytes, fork_length: int) -> tuple[Partition, set
         sector_count=table.sector_count,
         chunk_count=table.chunk_count,
         checksum=_checksum(table.checksum),
+        chunks=chunks,
+        data_offset=table.data_offset,
     )
     return partition, used
 

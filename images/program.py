@@ -45,6 +45,16 @@ _PE_MACHINES: Final[Mapping[int, str]] = {
 # EFI application, boot service driver, runtime driver. Windows programs have 2 or 3.
 _EFI_SUBSYSTEMS: Final = frozenset({10, 11, 12})
 
+FAT_EFI: Final = b"\xb9\xfa\xf1\x0e"
+"""Of a file with EFI programs for Macs of 32 and of 64 bits, as boot.efi was up to 10.7 (rEFIt,
+"Fat binaries")."""
+COMPRESSED_KERNEL: Final = b"complzss"
+"""Of a prelinked kernel as macOS keeps it (kext_tools, PrelinkedKernelHeader)."""
+# Mach-O in either byte order, and several of them in one file (mach-o/loader.h, fat.h).
+_MACH_O: Final = tuple(
+    map(bytes.fromhex, ("cefaedfe", "cffaedfe", "feedface", "feedfacf", "cafebabe"))
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
@@ -66,6 +76,16 @@ def read_program(head: bytes) -> Program:
     """Look at the first `HEAD_BYTES` bytes of a file, or at all of a shorter one."""
     # Documentation/arch/x86/boot.rst of Linux: the setup header.
     return Program(efi=_efi_platform(head), is_linux_x86=head[0x202:0x206] == b"HdrS")
+
+
+def is_mac_booter(head: bytes) -> bool:
+    """Whether the firmware of an Intel Mac could start it."""
+    return head.startswith(FAT_EFI) or _efi_platform(head) in {"uefi-x86", "uefi-x86-64"}
+
+
+def is_mac_kernel(head: bytes) -> bool:
+    """Whether boot.efi could load it: a Mach-O kernel, or a compressed one."""
+    return head.startswith((*_MACH_O, COMPRESSED_KERNEL, b"complzvn"))
 
 
 def _efi_platform(head: bytes) -> str | None:

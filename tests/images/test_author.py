@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from images.author import import_bundle_thd, sample_bundle_thd, write_bundle_thd
+from images.author import sample_bundle_thd, write_bundle_thd
 from images.bundle import Bundle, BundleError, ImageType
 from images.catalog import Root, scan_thd
 from images.dmg import Format, inspect_thd, verify_thd
 from images.paths import open_file, resolve
 
 from .disk import raw_disk
-from .folder import FILES, make_folder, write
+from .folder import write
 
 SUPPORT = plistlib.dumps({"SupportedModelProperties": ["iMac14,2", "Macmini6,1", 5]})
 
@@ -141,73 +141,6 @@ def test_full_disk_leaves_nothing(tmp_path: Path) -> None:
         made(tmp_path / "Lab.nbi", root_image=Failing())
 
     assert list(tmp_path.iterdir()) == []
-
-
-def test_import(tmp_path: Path) -> None:
-    """A copy is complete, and links within the bundle have become files."""
-    source = make_folder(tmp_path / "usb", "A.nbi", files={"Icon\r": b"not published"})
-    (source / "i386/kernelcache").symlink_to("x86_64/kernelcache")
-    (tmp_path / "images").mkdir()
-    told: list[tuple[int, int]] = []
-
-    bundle = import_bundle_thd(
-        source, tmp_path / "images", progress=lambda *step: told.append(step)
-    )
-
-    assert bundle.path == tmp_path / "images/A.nbi"
-    copied = contents(bundle.path)
-    assert copied.pop("NBImageInfo.plist") == (source / "NBImageInfo.plist").read_bytes()
-    assert copied == {**FILES, "i386/kernelcache": b"the kernel"}
-    assert not (bundle.path / "i386/kernelcache").is_symlink()
-    assert told[-1][0] == told[-1][1] == sum(bundle.sizes.values())
-
-
-def test_import_without_an_audience(tmp_path: Path) -> None:
-    """Progress is optional."""
-    source = make_folder(tmp_path / "usb")
-    (tmp_path / "images").mkdir()
-
-    assert import_bundle_thd(source, tmp_path / "images").title == "Alpha"
-
-
-def test_import_of_a_broken_bundle(tmp_path: Path) -> None:
-    """What is wrong is said of the source, before anything is copied."""
-    source = make_folder(tmp_path / "usb", without=("i386/booter",))
-    (tmp_path / "images").mkdir()
-
-    with pytest.raises(BundleError) as caught:
-        import_bundle_thd(source, tmp_path / "images")
-
-    assert caught.value.path == source / "i386/booter"
-    assert list((tmp_path / "images").iterdir()) == []
-
-
-def test_import_that_is_stopped(tmp_path: Path) -> None:
-    """Whoever watches the progress may end it, and nothing is left behind."""
-    source = make_folder(tmp_path / "usb")
-    (tmp_path / "images").mkdir()
-
-    def stop(done: int, total: int) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        import_bundle_thd(source, tmp_path / "images", progress=stop)
-
-    assert list((tmp_path / "images").iterdir()) == []
-
-
-def test_import_of_a_bundle_that_changes_meanwhile(tmp_path: Path) -> None:
-    """A file that goes while others are copied is an error of the source."""
-    source = make_folder(tmp_path / "usb")
-    (tmp_path / "images").mkdir()
-
-    def remove(done: int, total: int) -> None:
-        (source / "i386/x86_64/kernelcache").unlink(missing_ok=True)
-
-    with pytest.raises(BundleError, match="cannot be read: No such file") as caught:
-        import_bundle_thd(source, tmp_path / "images", progress=remove)
-
-    assert caught.value.path == source / "i386/x86_64/kernelcache"
 
 
 def test_sample_bundle(tmp_path: Path) -> None:
