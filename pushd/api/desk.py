@@ -16,7 +16,7 @@ from pushd.api.identity import Identity
 from pushd.api.intake import CredentialChoice, Intake, Refusal
 from pushd.api.limit import ITEM_COST, Limits, Ration
 from pushd.api.outcomes import News, Watch
-from pushd.job import Job
+from pushd.job import Job, OrderedIds
 from pushd.outcome import Outcome
 from pushd.queue import Queue
 from pushd.receipt import Duplicate, Full, Queued, Receipt, State, Status, Unstored
@@ -43,7 +43,7 @@ class Desk:
     ration: Ration
     clock: IReactorTime
     unix: Callable[[], float]
-    random_bits: Callable[[int], int]
+    ids: OrderedIds
     max_age: float
     """Seconds for which a push is tried."""
 
@@ -53,7 +53,7 @@ class Desk:
             identity,
             self.credentials,
             unix=self.unix,
-            random_bits=self.random_bits,
+            ids=self.ids,
             max_age=self.max_age,
         )
 
@@ -90,22 +90,24 @@ class Submission:
         """Whether the queue has any of them."""
         return any(isinstance(answer, (Queued, Duplicate)) for answer in self.answers)
 
-    def add(self, text: bytes | msgspec.Raw) -> None:
-        """One more push, as JSON. Raises Busy."""
-        cost = ITEM_COST + len(text)
+    def add(self, texts: Sequence[bytes | msgspec.Raw]) -> None:
+        """More pushes, as JSON. Raises Busy."""
+        cost = ITEM_COST * len(texts) + sum(map(len, texts))
         if not self._desk.ration.take(cost):
             raise Busy
         self._cost += cost
-        self.add_job(self._intake.text(text))
+        for job in map(self._intake.text, texts):
+            self.add_job(job)
 
     def add_job(self, job: Job | Refusal) -> None:
         """One more push."""
-        if isinstance(job, Refusal):
-            self.answers.append(job)
-            return
-        self._places.append(len(self.answers))
-        self._jobs.append(job)
-        self.answers.append(_PENDING)
+        answers = self.answers
+        if isinstance(job, Job):
+            self._places.append(len(answers))
+            self._jobs.append(job)
+            answers.append(_PENDING)
+        else:
+            answers.append(job)
 
     def submit(self, done: Callable[[], object]) -> None:
         """Queue them; `done` is called when all is known, unless this is given up."""

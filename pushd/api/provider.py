@@ -26,7 +26,7 @@ from pushd.api.intake import MDM_LIFETIME, Refusal, type_of_topic
 from pushd.api.limit import ITEM_COST, MAX_PROVIDER_BODY
 from pushd.api.problem import retry_header
 from pushd.api.said import state_of
-from pushd.job import Job, ordered_id
+from pushd.job import Job
 from pushd.outcome import Accepted, Expired, Failed, Outcome, Rejected
 from pushd.receipt import Duplicate, Full, Queued, Unstored
 
@@ -137,7 +137,7 @@ class ProviderSink:
         payload = b"".join(self._parts)
         id_name = _id_name(request.path)
         given = request.headers.get(id_name)
-        id = given.lower() if given else ordered_id(now, self._desk.random_bits)
+        id = given.lower() if given else self._desk.ids.new(now)
         self._id = ((id_name, given or id),)
         push = push_of(request.path, request.headers, payload, id, self._identity, now)
         job = push if isinstance(push, Refusal) else intake.job(push, now)

@@ -35,6 +35,7 @@ from pushd.api.outcomes import News
 from pushd.api.provider import ProviderFace
 from pushd.api.settings import ApiSettings
 from pushd.api.site import ApiCounters, Site
+from pushd.job import OrderedIds
 from pushd.queue import Queue
 
 BACKLOG = 511
@@ -88,7 +89,7 @@ class ApiService(Service):
             ration=Ration(settings.max_memory),
             clock=self._clock,
             unix=unix,
-            random_bits=random_bits,
+            ids=OrderedIds(random_bits),
             max_age=max_age,
         )
         faces = settings.faces

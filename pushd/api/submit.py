@@ -7,7 +7,7 @@ turn. Nothing is queued before the whole body has been read: a request is one co
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -65,14 +65,14 @@ class _Taking:
         detail = "too much is being read at the moment"
         self._refuse(problem(503, "Busy", detail, retry_after=BUSY))
 
-    def _add(self, text: bytes | msgspec.Raw) -> bool:
+    def _add(self, texts: Sequence[bytes | msgspec.Raw]) -> bool:
         """Whether to go on."""
-        if len(self._submission.answers) >= self._desk.limits.max_items:
+        if len(self._submission.answers) + len(texts) > self._desk.limits.max_items:
             detail = f"one request may have {self._desk.limits.max_items} pushes"
             self._refuse(problem(413, "TooMany", detail))
             return False
         try:
-            self._submission.add(text)
+            self._submission.add(texts)
         except Busy:
             self._busy()
             return False
@@ -119,14 +119,11 @@ class NdjsonSink(_Taking):
         if self._size > self._desk.limits.max_body:
             self._too_large(self._desk.limits.max_body)
             return
-        self._take(self._lines.received(data))
+        self._add(self._lines.received(data))
 
     def ended(self) -> None:
-        if not self._over and self._take(self._lines.ended()):
+        if not self._over and self._add(self._lines.ended()):
             self._submit_batch(NDJSON)
-
-    def _take(self, lines: list[bytes]) -> bool:
-        return all(self._add(line) for line in lines)
 
 
 class JsonSink(_Taking):
@@ -157,7 +154,7 @@ class JsonSink(_Taking):
             self._begin_array(body)
         elif len(body) > MAX_ITEM:
             self._too_large(MAX_ITEM)
-        elif self._add(body):
+        elif self._add([body]):
             self._submission.submit(self._answer_one)
 
     def _let_go(self) -> None:
@@ -171,20 +168,17 @@ class JsonSink(_Taking):
         except (msgspec.DecodeError, RecursionError) as error:
             self._refuse(problem(400, "BadJSON", str(error), path="$"))
             return
-        self._take(iter(items))
+        self._take(items, 0)
 
-    def _take(self, items: Iterator[msgspec.Raw]) -> None:
+    def _take(self, items: list[msgspec.Raw], start: int) -> None:
         """The next slice."""
-        if self._over:
+        if self._over or not self._add(items[start : start + SLICE]):
             return
-        for _ in range(SLICE):
-            item = next(items, None)
-            if item is None:
-                self._submit_batch(JSON)
-                return
-            if not self._add(item):
-                return
-        self._desk.clock.callLater(0, self._take, items)
+        start += SLICE
+        if start < len(items):
+            self._desk.clock.callLater(0, self._take, items, start)
+        else:
+            self._submit_batch(JSON)
 
     def _answer_one(self) -> None:
         self._over = True

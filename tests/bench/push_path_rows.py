@@ -11,7 +11,6 @@ the engine's rows: neither our simulator nor nghttpd would keep up.
 
 from __future__ import annotations
 
-
 import signal
 import socket
 import sqlite3
@@ -25,7 +24,7 @@ from pathlib import Path
 
 from pushd.config import DATABASE
 
-from .apns_rows import LATENCY, STREAMS, FarEnd
+from .apns_rows import STREAMS, FarEnd
 from .bench import TWISTD, Bench, Row, free_port, tool
 
 LINE = (

@@ -14,7 +14,7 @@ from pushd.api.intake import Intake, Refusal
 from pushd.api.limit import MAX_ITEM
 from pushd.api.lines import Lines
 from pushd.api.problem import problem
-from pushd.job import Job
+from pushd.job import Job, OrderedIds
 
 
 class Choice:
@@ -26,7 +26,7 @@ class Choice:
 
 def intake() -> Intake:
     bits = random.Random(7).getrandbits
-    return Intake(ANYBODY, Choice(), unix=lambda: 1.8e9, random_bits=bits)
+    return Intake(ANYBODY, Choice(), unix=lambda: 1.8e9, ids=OrderedIds(bits))
 
 
 def target(data: bytes) -> None:

@@ -22,6 +22,7 @@ from pushd.api.limit import Limits, Ration, Throttle
 from pushd.api.outcomes import News
 from pushd.api.provider import ProviderFace
 from pushd.api.site import ApiCounters, Site
+from pushd.job import OrderedIds
 from pushd.queue_settings import QueueSettings
 from tests.pushd.rig import Rig
 
@@ -111,7 +112,7 @@ class Stand:
             ration=self.ration,
             clock=self.clock,
             unix=self.rig.unix,
-            random_bits=random.Random(7).getrandbits,
+            ids=OrderedIds(random.Random(7).getrandbits),
             max_age=3600,
         )
         self.counters = ApiCounters.declared_in(Counters())
