@@ -4,7 +4,7 @@ its timeline.
     Mac   list ─▶ select ─▶ booter ─▶ platform_support … kernelcache ─▶ root_image
     PC    offer (menu, choice) ─▶ loader ─▶ script ─▶ kernel, initrd
 
-A boot ends when another one begins, or when its machine has been silent for `QUIET`. What a machine
+A boot ends when another one begins, or when its machine has been silent for a while. What a machine
 does once it has all that it boots from, no server sees: a boot that went so far is `booted`.
 
 No I/O and no clock: `now` comes with the events.
@@ -40,6 +40,8 @@ from netbootd.transfer import Outcome as Transferred
 QUIET: Final = timedelta(minutes=5)
 """Silence after which a boot is over: who sits before a menu takes a minute, TFTP gives up after
 half of one."""
+SETTLED: Final = timedelta(seconds=30)
+"""Silence after which a machine that has all that it boots from has booted."""
 MAX_OPEN: Final = 4096
 """Boots under way at once; the one that is silent for longest is ended for another. As many as the
 timeline has machines, at about 3 kB each: 12 MiB."""
@@ -86,6 +88,8 @@ class Stage:
     """`running`, or a value of `netbootd.transfer.Outcome`."""
     earlier: int = 0
     """Bytes of it that earlier connections have read."""
+    whole: tuple[datetime, int] | None = None
+    """When it was complete, and its bytes, if it is read once more."""
 
     def record(self) -> dict[str, Any]:
         """The stage for programs."""
@@ -218,11 +222,13 @@ class Boots:
         self._changed(boot)
 
     def end_quiet(self, now: datetime) -> None:
-        """End those that nothing was heard of for `QUIET`."""
+        """End those that nothing was heard of for `QUIET`, or for `SETTLED` if that is good."""
         for boot in self.under_way():
-            if now - boot.ended < QUIET:
+            silence = now - boot.ended
+            if silence < SETTLED:
                 return
-            self._end(boot)
+            if silence >= QUIET or boot.verdict() is BootOutcome.BOOTED:
+                self._end(boot)
 
     def end_all(self) -> None:
         """netbootd stops."""
@@ -283,7 +289,7 @@ def _is_another(boot: Boot, event: Event) -> bool:
 def _list(boot: Boot, event: Any) -> None:
     _about_mac(boot, event)
     if not boot.has(frozenset({"list"})):
-        _step(boot, event, "list", f"{event.images} images")
+        _step(boot, event, "list", "1 image" if event.images == 1 else f"{event.images} images")
 
 
 def _select(boot: Boot, event: Any) -> None:
@@ -337,6 +343,8 @@ def _start(boot: Boot, event: TransferStarted) -> None:
         _step(boot, event, event.role, event.name, size=event.size)
         return
     if stage.ended is not None:  # once more: TFTP from the beginning, HTTP where it was
+        if stage.outcome == Transferred.COMPLETE.value:
+            stage.whole = (stage.ended, stage.done)
         stage.earlier = stage.done if event.service != "tftp" else 0
         stage.done, stage.ended, stage.outcome = stage.earlier, None, "running"
 
@@ -353,9 +361,12 @@ def _finish(boot: Boot, event: TransferFinished) -> None:
     stage = _stage(boot, event.role, event.name)
     if stage is None:
         return
+    if event.outcome is not Transferred.COMPLETE and stage.whole is not None:
+        # A request that was repeated, for its first answer was late: it has the file already.
+        (stage.ended, stage.done), stage.outcome = stage.whole, Transferred.COMPLETE.value
+        return
     if event.outcome is Transferred.PROBE:  # no reading at all: what follows is
-        if not stage.done:
-            boot.stages.remove(stage)
+        boot.stages.remove(stage)
         return
     _progress(boot, event)
     stage.ended, stage.outcome = event.at, event.outcome.value

@@ -31,9 +31,9 @@ from netbootd.timeline import Timeline
 from ops.database import StoreError
 from ops.store import Store
 
-LOOK: Final = 15.0
+LOOK: Final = 5.0
 """Seconds between looks for boots that have gone quiet."""
-PRUNE: Final = 240
+PRUNE: Final = 720
 """Looks between those for boots that are too old: an hour."""
 MAX_TEXT: Final = 255
 MAX_WHY: Final = 500

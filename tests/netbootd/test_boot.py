@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from netbootd.boot import MAX_OPEN, MAX_STAGES, QUIET, Boot, BootOutcome, Boots
+from netbootd.boot import MAX_OPEN, MAX_STAGES, QUIET, SETTLED, Boot, BootOutcome, Boots
 from netbootd.event import (
     BootOffered,
     EntrySelected,
@@ -44,12 +44,12 @@ class Room:
         self.boots.heard(event(at=self.at, machine=machine, address="10.0.0.50", **keys))
 
     def list(self, machine: str = MAC) -> None:
-        mac = {"interface": "en0", "architecture": "i386", "system_id": "iMac14,2"}
+        mac: Any = {"interface": "en0", "architecture": "i386", "system_id": "iMac14,2"}
         self.hear(ImagesListed, machine, **mac, images=2, applicable=2, size=300)
 
     def select(self) -> None:
         mac: Any = {"interface": "en0", "architecture": "i386", "system_id": "iMac14,2"}
-        name = {"image": "High Sierra", "image_id": 1, "machine_name": "NetBoot001"}
+        name: Any = {"image": "High Sierra", "image_id": 1, "machine_name": "NetBoot001"}
         self.hear(ImageSelected, **mac, **name, size=300)
 
     def offer(self, client: str = "PXE", file: str = "ipxe.efi", entry: str = "") -> None:
@@ -160,6 +160,17 @@ def test_a_file_that_was_not_read(
     assert (boot.outcome, boot.why) == (verdict, why)
 
 
+def test_who_has_all_is_done_early(room: Room) -> None:
+    """A machine that has its kernel and goes silent has booted, before others are given up."""
+    room.read("booter")
+    room.read("kernelcache")
+    room.offer()
+    room.boots.end_quiet(room.at + SETTLED)
+
+    assert [boot.machine for boot in room.over] == [MAC]
+    assert [boot.machine for boot in room.boots.under_way()] == [PC]
+
+
 def test_an_offer_that_is_not_taken(room: Room) -> None:
     """A machine that never comes for what it was told to load is told of as such."""
     room.offer()
@@ -211,6 +222,17 @@ def test_a_size_probe_is_no_stage(room: Room) -> None:
     room.wait()
 
     assert names(room.over[0]) == ["offer", "loader"]
+
+
+@pytest.mark.parametrize("outcome", [Outcome.PROBE, Outcome.TIMEOUT, Outcome.ABORTED])
+def test_a_request_that_was_repeated(room: Room, outcome: Outcome) -> None:
+    """A file that was read whole stays so, whatever becomes of a second request for it."""
+    room.read("booter")
+    room.read("booter", sent=0, outcome=outcome)
+    room.wait()
+
+    (stage,) = room.over[0].stages
+    assert (stage.outcome, stage.done) == ("complete", 1000)
 
 
 def test_a_root_image_over_several_connections(room: Room) -> None:
