@@ -29,6 +29,7 @@ from netbootd.batch import MAX_BATCH, ROOM, Batch
 from netbootd.interface import Interface
 from netbootd.link import Link
 from ops.counter import Counters
+from ops.service.inherited import Inherited
 from protocols.dhcp.route import ReplyRoute, RouteKind
 
 BATCH = 128
@@ -319,10 +320,12 @@ def open_datagrams(
     share_port: bool = False,
     link: Link | None = None,
     counters: Counters | None = None,
+    inherited: Inherited | None = None,
 ) -> list[Datagrams]:
     """Bind UDP `port` for `interfaces`; the sockets are not yet reading (call `start`).
 
     `link` sends what a machine without an address is told; without it that is broadcast.
+    `inherited` has sockets that are bound already.
 
     A daemon that serves loopback addresses only binds those, so that nothing is reachable from
     outside. Raises OSError as `bind` does, with nothing left open.
@@ -330,7 +333,8 @@ def open_datagrams(
     opened: list[Datagrams] = []
     try:
         if hears_all(interfaces):
-            sock = _bound("0.0.0.0", port, share_port)  # noqa: S104 - broadcasts reach no other
+            everywhere = "0.0.0.0"  # noqa: S104 - broadcasts reach no other
+            sock = _bound(everywhere, port, share_port, inherited)
             sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
             arrivals = Arrivals(interfaces)
             opened.append(
@@ -341,7 +345,7 @@ def open_datagrams(
             for address in interface.addresses:
                 local = str(address.ip)
                 arrival = arrival_at(interface.name, interface.index, local)
-                sock = _bound(local, port, share_port)
+                sock = _bound(local, port, share_port, inherited)
                 opened.append(Datagrams(reactor, sock, receive, arrival=arrival, counters=counters))
     except OSError:
         for datagrams in opened:
@@ -350,12 +354,15 @@ def open_datagrams(
     return opened
 
 
-def _bound(address: str, port: int, share_port: bool) -> socket.socket:
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+def _bound(address: str, port: int, share_port: bool, inherited: Inherited | None) -> socket.socket:
+    taken = None if inherited is None else inherited.take(socket.SOCK_DGRAM, address, port)
+    sock = taken or socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        if taken is not None:
+            return taken
         if share_port:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((address, port))

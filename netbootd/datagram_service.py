@@ -11,6 +11,7 @@ from netbootd.datagram import Datagrams, Receive, open_datagrams
 from netbootd.interface import Interface
 from netbootd.link import Link
 from ops.counter import Counters
+from ops.service.inherited import Inherited
 
 
 class DatagramService(Service):
@@ -26,8 +27,9 @@ class DatagramService(Service):
         share_port: bool = False,
         link: Link | None = None,
         counters: Counters | None = None,
+        inherited: Inherited | None = None,
     ) -> None:
-        """`link` and `counters` as of `open_datagrams`."""
+        """`link`, `counters` and `inherited` as of `open_datagrams`."""
         self._reactor = reactor
         self._receive = receive
         self._interfaces = tuple(interfaces)
@@ -35,6 +37,7 @@ class DatagramService(Service):
         self._share_port = share_port
         self._link = link
         self._counters = counters
+        self._inherited = inherited
         self._sockets: list[Datagrams] = []
 
     @property
@@ -52,6 +55,7 @@ class DatagramService(Service):
             share_port=self._share_port,
             link=self._link,
             counters=self._counters,
+            inherited=self._inherited,
         )
 
     def startService(self) -> None:

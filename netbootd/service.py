@@ -58,6 +58,7 @@ from netbootd.tftp.service import TftpService
 from netbootd.timeline import Timeline
 from netbootd.web import web_services
 from netbootd.world import World
+from ops import log
 from ops.counter import Counters
 from ops.database import Database, StoreError
 from ops.descriptor import allow_descriptors
@@ -90,6 +91,7 @@ class BootService(MultiService):
         self._config = config
         self._world = world
         self._bound = False
+        self.status = ""
         self._identity = resolve_identity(config.user, config.group)
         self.started_at = world.utcnow()
         self._interfaces = self._served_interfaces()
@@ -227,7 +229,8 @@ class BootService(MultiService):
                 leases=None if self.dhcp is None else len(self.dhcp.leases.table),
                 machines=self.bindings.count,
             )
-            self._log.info("{summary}", summary=summary(self._config, self._interfaces, known))
+            self.status = summary(self._config, self._interfaces, known)
+            self._log.info("{summary}", summary=self.status)
 
     def stopService(self) -> Deferred[None]:
         """Close the sockets, then commit what is accepted."""
@@ -348,6 +351,7 @@ class BootService(MultiService):
             share_port=self._config.bsdp.share_port,
             link=self.link,
             counters=self.counters,
+            inherited=self._world.inherited,
         )
 
     def _answers_67(self) -> dict[str, Answer | None]:
@@ -382,6 +386,7 @@ class BootService(MultiService):
             observer=self.timeline,
             counters=self.counters,
             monotonic=self._world.monotonic,
+            inherited=self._world.inherited,
         )
 
     def _web_addresses(self) -> list[str]:
@@ -449,6 +454,7 @@ class BootService(MultiService):
         directory = state_directory(self._config.state)
         try:
             hand_over(directory, identity, DATABASE, ADMIN_FILES)
+            log.hand_over(identity)
         except OSError as error:
             raise StartError(f"{directory} cannot be given to {identity.user}: {error}") from error
         become(identity)

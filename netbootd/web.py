@@ -51,7 +51,12 @@ def web_services(
     https: HttpsService | None = None
     if config.http.enabled:
         http = HttpService(
-            reactor, reactor, site("http"), addresses=addresses, port=config.http.port
+            reactor,
+            reactor,
+            site("http"),
+            addresses=addresses,
+            port=config.http.port,
+            inherited=world.inherited,
         )
     if config.https.enabled:
         https = HttpsService(
@@ -61,6 +66,7 @@ def web_services(
             credentials=_credentials(config.https),
             addresses=addresses,
             port=config.https.port,
+            inherited=world.inherited,
         )
     return http, https
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from netbootd.interface import Interface, read_interfaces
+from ops.service.inherited import Inherited
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,3 +26,5 @@ class World:
     utcnow: Callable[[], datetime] = lambda: datetime.now(UTC)
     interfaces: Callable[[], tuple[Interface, ...]] = read_interfaces
     host_name: Callable[[], str] = socket.gethostname
+    inherited: Inherited = field(default_factory=Inherited)
+    """Sockets that are bound already."""

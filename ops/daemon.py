@@ -8,9 +8,10 @@ start.
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -20,6 +21,8 @@ from twisted.python import usage
 
 from ops import log
 from ops.config import ConfigError
+from ops.service.inherited import Inherited
+from ops.service.notify import Notifier, notifier_of
 from ops.start import StartError
 
 SMALL_COLLECTION = 10_000
@@ -72,11 +75,15 @@ class Options(usage.Options):
 
 class Told(MultiService):
     """A failure to start is told where it will be read: on the terminal in the foreground, in the
-    log in the background, where twistd shows its first 100 characters. To be inherited from before
-    the daemon's service."""
+    log in the background, where twistd shows its first 100 characters. What goes well is told to
+    systemd, if that started us. To be inherited from before the daemon's service."""
 
     daemon = ""
     in_background = False
+    notifier: Notifier | None = None
+    call_when_running: Callable[[Callable[[], object]], object]
+    status = ""
+    """What the daemon said when it was ready."""
 
     def privilegedStartService(self) -> None:
         with self._told():
@@ -89,6 +96,21 @@ class Told(MultiService):
         # stop the server for 54 ms each, measured; the frequent small ones are 3 % of a lease.
         gc.freeze()
         gc.set_threshold(SMALL_COLLECTION)
+        if self.notifier is not None:
+            self.call_when_running(self._notify_ready)  # behind the daemon's own
+
+    def stopService(self) -> Any:
+        if self.notifier is not None:
+            self.notifier.stopping()
+        return super().stopService()  # type: ignore[no-untyped-call]
+
+    def reloading(self) -> AbstractContextManager[None]:
+        """While the configuration is read again."""
+        return nullcontext() if self.notifier is None else self.notifier.reloading()
+
+    def _notify_ready(self) -> None:
+        if self.running and self.notifier is not None:
+            self.notifier.ready(self.status)
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -106,14 +128,29 @@ class Told(MultiService):
 Daemon = TypeVar("Daemon", bound=Told)
 
 
-def made(options: Options, make: Callable[[], Daemon], bind: Callable[[Daemon], None]) -> Daemon:
+def made(
+    options: Options,
+    make: Callable[[], Daemon],
+    bind: Callable[[Daemon], None],
+    *,
+    reactor: Any,
+    inherited: Inherited,
+) -> Daemon:
     """The service that `make` gives, its ports bound: once in the background, the terminal hears
-    of no error. Raises SystemExit, with one line, where it cannot be."""
+    of no error. Raises SystemExit, with one line, where it cannot be.
+
+    `inherited` are the sockets that it may take instead of binding its own.
+    """
     try:
         service = make()
         service.daemon = options.daemon
         service.in_background = options.in_background
+        service.call_when_running = reactor.callWhenRunning
+        service.notifier = notifier_of(os.environ, pid=os.getpid(), clock=reactor)
         bind(service)
     except StartError as error:
         raise SystemExit(f"{options.daemon}: {error}") from error
+    for unused in inherited.unused():
+        text = "systemd handed over {socket}, and nothing of the configuration serves there"
+        Logger(f"{options.daemon}.service").warn(text, socket=unused)
     return service

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Generic, TypeVar
@@ -50,12 +51,14 @@ class HangUp(Service, Generic[Settings]):
         config: Settings,
         *,
         call_soon: Callable[[Callable[[], object]], object],
+        around: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         """`config` is what was read at the start; `call_soon` calls from within the reactor's
-        loop."""
+        loop; `around` is entered for as long as a reload takes."""
         self._how = how
         self._started = self._config = config
         self._call_soon = call_soon
+        self._around = around
         self._log = Logger(f"{how.daemon}.reload")
         self._before: Any = None
 
@@ -78,6 +81,10 @@ class HangUp(Service, Generic[Settings]):
 
     def reload(self) -> None:
         """Read the file, and go by it as far as that is possible without a restart."""
+        with self._around():
+            self._reload()
+
+    def _reload(self) -> None:
         how = self._how
         try:
             config = how.load()

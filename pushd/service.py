@@ -23,6 +23,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
+from ops import log
 from ops.config import ConfigError
 from ops.counter import Counters
 from ops.database import Database, StoreError
@@ -68,6 +69,7 @@ class PushService(MultiService):
         self._config = config
         self._world = world
         self._bound = False
+        self.status = ""
         self._identity = resolve_identity(config.user, config.group)
         reactor = world.reactor
 
@@ -212,6 +214,7 @@ class PushService(MultiService):
             monotonic=world.monotonic,
             random_bits=world.random.getrandbits,
             max_age=config.queue.max_age,
+            inherited=world.inherited,
         )
 
     def _admin(self) -> AdminService:
@@ -256,6 +259,7 @@ class PushService(MultiService):
         directory = state_directory(self._config.state)
         try:
             hand_over(directory, identity, DATABASE, ADMIN_FILES)
+            log.hand_over(identity)
         except OSError as error:
             raise StartError(f"{directory} cannot be given to {identity.user}: {error}") from error
         become(identity)
@@ -263,7 +267,8 @@ class PushService(MultiService):
 
     def _tell_ready(self) -> None:
         if self.running:
-            self._log.info("{summary}", summary=self._summary())
+            self.status = self._summary()
+            self._log.info("{summary}", summary=self.status)
 
     def _summary(self) -> str:
         """`pushd 0.1.0 is ready: API 8443 on 127.0.0.1; 2 credentials, 0 pushes wait`."""

@@ -8,10 +8,13 @@ The only module of pushd that takes the global reactor.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import ClassVar
 
 from ops import daemon
 from ops.reload import HangUp, Reload
+from ops.service.inherited import inherited_of
 from pushd import config
 from pushd.config import Config
 from pushd.service import PushService
@@ -22,6 +25,7 @@ class Options(daemon.Options):
     """Command line of `twistd pushd`."""
 
     daemon = "pushd"
+    logs: ClassVar = {"pushd.api.*": "access"}
     longdesc = (
         "Takes Apple push notifications from programs, keeps them on disk until Apple has answered,"
         " and delivers them over HTTP/2."
@@ -49,13 +53,22 @@ def makeService(options: Options) -> PushService:
     """The whole daemon, its port bound. Raises SystemExit, with one line, where it cannot be."""
     from twisted.internet import reactor
 
-    world = World(reactor=reactor)
+    inherited = inherited_of(os.environ, pid=os.getpid())
+    world = World(reactor=reactor, inherited=inherited)
     settings: Config = options.settings
     file = options.file
-    service = daemon.made(options, lambda: _Told(settings, world), _Told.bind)
+    service = daemon.made(
+        options,
+        lambda: _Told(settings, world),
+        _Told.bind,
+        reactor=reactor,
+        inherited=inherited,
+    )
     how = Reload(
         daemon="pushd", load=lambda: config.load(file), apply=service.apply, at_once=at_once
     )
-    hang_up = HangUp(how, settings, call_soon=world.reactor.callFromThread)
+    hang_up = HangUp(
+        how, settings, call_soon=world.reactor.callFromThread, around=service.reloading
+    )
     hang_up.setServiceParent(service)  # type: ignore[no-untyped-call]
     return service

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from random import Random, SystemRandom
 from typing import Any
 
+from ops.service.inherited import Inherited
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
@@ -21,3 +23,5 @@ class World:
     """Seconds since 1970, UTC: what deadlines and Apple go by."""
     random: Random = field(default_factory=SystemRandom)
     """For back-off and the order of addresses."""
+    inherited: Inherited = field(default_factory=Inherited)
+    """Sockets that are bound already."""

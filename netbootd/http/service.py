@@ -15,7 +15,6 @@ from typing import cast
 from twisted.application.service import Service
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorFDSet, IReactorTCP, IReactorTime
 from twisted.internet.ssl import CertificateOptions
 from twisted.internet.task import LoopingCall
@@ -26,6 +25,7 @@ from netbootd.http.secure import SecureConnection
 from netbootd.http.session import Connection
 from netbootd.http.site import Site
 from netbootd.poll import PollGroup, poll_group
+from ops.service.inherited import EVERYWHERE, Inherited, listen
 from ops.tls import TlsFactory
 
 BACKLOG = 511
@@ -39,12 +39,19 @@ class _WebService(Service):
     """What the two services have in common."""
 
     def __init__(
-        self, clock: IReactorTime, site: Site, *, addresses: Sequence[str], port: int
+        self,
+        clock: IReactorTime,
+        site: Site,
+        *,
+        addresses: Sequence[str],
+        port: int,
+        inherited: Inherited | None,
     ) -> None:
         self._clock = clock
         self._site = site
         self._addresses = tuple(addresses)
         self._port = port
+        self._inherited = inherited or Inherited()
         self._connections: set[Connection] = set()
         self._sweeping: LoopingCall | None = None
 
@@ -92,12 +99,16 @@ class HttpService(_WebService):
         addresses: Sequence[str],
         port: int,
         sendfile: Sendfile | None = SENDFILE,
+        inherited: Inherited | None = None,
     ) -> None:
-        """`port` 0 has the system choose, for each address anew (see `bound`)."""
-        super().__init__(clock, site, addresses=addresses, port=port)
+        """`port` 0 has the system choose, for each address anew (see `bound`). `inherited` has
+        sockets that are bound already, one for each address or one for all of them."""
+        super().__init__(clock, site, addresses=addresses, port=port, inherited=inherited)
         self._reactor = reactor
         self._sendfile = sendfile
         self._sockets: list[socket.socket] = []
+        self._hears_all = False
+        """Whether the socket is one that hears on addresses that we do not serve, too."""
         self._listeners: list[PlainListener] = []
         self._group: PollGroup | None = None
 
@@ -109,7 +120,13 @@ class HttpService(_WebService):
     def privilegedStartService(self) -> None:
         """Bind all addresses; raises OSError, with nothing left bound, if one cannot be."""
         super().privilegedStartService()  # type: ignore[no-untyped-call]
-        self._sockets = _listening(self._addresses, self._port)
+        everywhere = self._inherited.take(socket.SOCK_STREAM, EVERYWHERE, self._port)
+        self._hears_all = everywhere is not None and EVERYWHERE not in self._addresses
+        self._sockets = (
+            _listening(self._addresses, self._port, self._inherited)
+            if everywhere is None
+            else [everywhere]
+        )
 
     def startService(self) -> None:
         if not self._sockets:
@@ -125,7 +142,10 @@ class HttpService(_WebService):
         """Listen on those that are new, too; raises OSError if one cannot be bound. An address that
         has gone stays bound: nobody reaches it, and it may be back."""
         for address in self._new(addresses):
-            (sock,) = _listening([address], self._port)
+            if self._hears_all:
+                self._addresses += (address,)
+                continue
+            (sock,) = _listening([address], self._port, self._inherited)
             self._addresses += (address,)
             self._sockets.append(sock)
             if self._group is not None:
@@ -155,6 +175,9 @@ class HttpService(_WebService):
 
     def _accepted(self, sock: socket.socket, peer: str) -> None:
         group = self._group
+        if self._hears_all and sock.getsockname()[0] not in self._addresses:
+            sock.close()
+            return
         if group is None or not self._site.admission.admit(peer):
             self._site.counters.refused.inc()
             sock.close()
@@ -182,9 +205,11 @@ class HttpsService(_WebService):
         credentials: CertificateOptions,
         addresses: Sequence[str],
         port: int,
+        inherited: Inherited | None = None,
     ) -> None:
-        """`port` 0 has the system choose, for each address anew (see `bound`)."""
-        super().__init__(clock, site, addresses=addresses, port=port)
+        """`port` 0 has the system choose, for each address anew (see `bound`). `inherited` has
+        sockets that are bound already, one for each address."""
+        super().__init__(clock, site, addresses=addresses, port=port, inherited=inherited)
         self._reactor = reactor
         self._factory = TlsFactory(
             credentials,
@@ -212,10 +237,14 @@ class HttpsService(_WebService):
             raise
 
     def _listen(self, address: str) -> None:
-        try:
-            port = self._reactor.listenTCP(self._port, self._factory, BACKLOG, address)  # type: ignore[arg-type]
-        except CannotListenError as error:
-            raise error.socketError from None
+        port = listen(
+            self._reactor,
+            self._factory,
+            address=address,
+            port=self._port,
+            backlog=BACKLOG,
+            inherited=self._inherited,
+        )
         self._ports.append(port)
 
     def startService(self) -> None:
@@ -252,11 +281,15 @@ class HttpsService(_WebService):
         return connection
 
 
-def _listening(addresses: Sequence[str], port: int) -> list[socket.socket]:
+def _listening(addresses: Sequence[str], port: int, inherited: Inherited) -> list[socket.socket]:
     """A listening socket for each address, or OSError and none."""
     sockets: list[socket.socket] = []
     try:
         for address in addresses:
+            taken = inherited.take(socket.SOCK_STREAM, address, port)
+            if taken is not None:
+                sockets.append(taken)
+                continue
             sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             sockets.append(sock)
             sock.setblocking(False)

@@ -71,6 +71,7 @@ class PxeService(MultiService):
             port=settings.port,
             link=link,
             counters=counters,
+            inherited=world.inherited,
         )
         self._port.setServiceParent(self)  # type: ignore[no-untyped-call]
 

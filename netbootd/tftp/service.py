@@ -30,6 +30,7 @@ from netbootd.tftp.segment import can_segment
 from netbootd.tftp.session import Session
 from netbootd.transfer import Outcome, Transfer, TransferObserver
 from ops.counter import Counters
+from ops.service.inherited import Inherited
 from ops.text import escape
 from protocols.errors import DecodeError
 from protocols.tftp.negotiate import Limits, Terms, negotiate
@@ -86,7 +87,9 @@ class TftpService(Service):
         observer: TransferObserver,
         counters: Counters,
         monotonic: Callable[[], float] = time.monotonic,
+        inherited: Inherited | None = None,
     ) -> None:
+        """`inherited` has sockets that are bound already."""
         self.observer = observer
         self.counters = TftpCounters(counters)
         self._counters = counters
@@ -96,6 +99,7 @@ class TftpService(Service):
         self.group: PollGroup = poll_group(reactor, self._answer_all)
         self._reactor = reactor
         self._interfaces = interfaces
+        self._inherited = inherited
         self._settings = settings
         self._limits = Limits(block_size=settings.max_blksize, window_size=settings.max_windowsize)
         self._open_file = open_file
@@ -119,6 +123,7 @@ class TftpService(Service):
             self._settings.port,
             self._received,
             counters=self._counters,
+            inherited=self._inherited,
         )
 
     def startService(self) -> None:

@@ -14,13 +14,13 @@ from typing import Any, cast
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorTCP, IReactorTime
 from twisted.internet.ssl import CertificateOptions
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from ops.counter import Counters
+from ops.service.inherited import Inherited, listen
 from ops.tls import TlsFactory
 from pushd.api.access import Access, ClientsFile
 from pushd.api.connection import ApiConnection
@@ -66,12 +66,15 @@ class ApiService(Service):
         monotonic: Callable[[], float],
         random_bits: Callable[[int], int] = _random_bits,
         max_age: float = MAX_AGE,
+        inherited: Inherited | None = None,
     ) -> None:
         """`unix` gives seconds since 1970. `max_age`: seconds for which a push is tried. Port 0 has
-        the system choose, for each address anew (see `bound`)."""
+        the system choose, for each address anew (see `bound`). `inherited` has sockets that are
+        bound already."""
         self._tcp: IReactorTCP = reactor
         self._clock: IReactorTime = reactor
         self._settings = settings
+        self._inherited = inherited
         self._unix = unix
         self._monotonic = monotonic
         self._limits = limits_of(settings)
@@ -165,13 +168,15 @@ class ApiService(Service):
             connection.abort()
 
     def _listen(self, address: str) -> None:
-        port = self._settings.port
-        try:
-            self._ports.append(
-                self._tcp.listenTCP(port, cast(Any, self._factory), BACKLOG, address)
-            )
-        except CannotListenError as error:
-            raise error.socketError from None
+        port = listen(
+            self._tcp,
+            self._factory,
+            address=address,
+            port=self._settings.port,
+            backlog=BACKLOG,
+            inherited=self._inherited,
+        )
+        self._ports.append(port)
 
     def _stop_listening(self) -> Deferred[Any]:
         ports, self._ports = self._ports, []
