@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from images.bundle import SUFFIX, Bundle, read_bundle_thd
+from images.catalog import Snapshot
 from images.edit import sync_folder
 from images.errors import BundleError
-from images.info import FILE_NAME
+from images.index import require_free
+from images.info import FILE_NAME, parse_info
 from images.plist import PlistError, parse_plist
 from images.program import COMPRESSED_KERNEL, FAT_EFI
 from images.udif import SECTOR
@@ -57,14 +59,17 @@ def write_bundle_thd(
     root_name: str = "NetInstall.dmg",
     keys: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
+    beside: Snapshot | None = None,
 ) -> Bundle:
     """Put a bundle for Intel Macs together from its parts and publish it as `path` (`x.nbi`).
 
     `keys` are further keys of NBImageInfo.plist, or others than the usual ones. The models that
     PlatformSupport.plist lists become EnabledSystemIdentifiers; `boot_plist` is what becomes
-    com.apple.Boot.plist, the kernel's flags. With a root image the bundle is of
-    the type HTTP, without one BootFileOnly. Whatever `progress` raises ends it and leaves nothing
-    behind. Raises `BundleError`, and `OSError` when the disk does not take it.
+    com.apple.Boot.plist, the kernel's flags. With a root image, called `root_name`, the bundle is
+    of the type HTTP, without one BootFileOnly. `beside` are images of which none may have its ID.
+
+    Whatever `progress` raises ends it and leaves nothing behind. Raises `BundleError`, and
+    `OSError` when the disk does not take it.
     """
     info = {**_USUAL_KEYS, "Name": name, "Index": index, "Type": "BootFileOnly"}
     parts = {"i386/booter": booter}
@@ -79,7 +84,10 @@ def write_bundle_thd(
         parts[root_name] = root_image
         info |= {"Type": "HTTP", "RootPath": root_name}
     info |= keys or {}
-    parts[FILE_NAME] = io.BytesIO(plistlib.dumps(info))
+    data = plistlib.dumps(info)
+    if beside is not None:
+        require_free(beside, path, parse_info(data, path / FILE_NAME))
+    parts[FILE_NAME] = io.BytesIO(data)
     total, done = sum(map(_size, parts.values())), 0
     with _appearing(path) as folder:
         for relative, content in parts.items():

@@ -26,7 +26,7 @@ from images.bundle import SUFFIX, Bundle, read_bundle_thd
 from images.catalog import Snapshot
 from images.edit import edited, read_info_thd, sync_folder, unwritable
 from images.errors import BundleError, shown
-from images.index import why_taken
+from images.index import require_free
 from images.info import FILE_NAME, parse_info
 from images.tree import unreadable
 
@@ -97,9 +97,7 @@ def plan_import_thd(
     if os.path.lexists(target):
         why = "exists already"
         raise BundleError(target, why, "remove it, or rename the folder that you import")
-    taken = why_taken(snapshot, parse_info(info, bundle.path / FILE_NAME))
-    if taken is not None:
-        raise BundleError(bundle.path, *taken)
+    require_free(snapshot, bundle.path, parse_info(info, bundle.path / FILE_NAME))
     staging = root / f"{STAGING}{target.stem}"
     plan = Import(bundle=bundle, info=info, target=target, staging=staging)
     _require_room(plan, root)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from images.bundle import Bundle
 from images.catalog import Snapshot
-from images.errors import shown
+from images.errors import BundleError, shown
 from images.info import MAX_INDEX, ImageInfo
 
 
@@ -36,12 +37,12 @@ def free_index(snapshot: Snapshot, like: int = 0) -> int:
     raise ValueError(f"all {MAX_INDEX} indexes are taken")
 
 
-def why_taken(snapshot: Snapshot, info: ImageInfo) -> tuple[str, str] | None:
-    """Why `info` cannot go beside the others, and what would be right; None if it can."""
+def require_free(snapshot: Snapshot, path: Path, info: ImageInfo) -> None:
+    """Raise `BundleError` for `path` if another image has its ID."""
     other = holder_of(snapshot, info.image_id)
-    if other is None:
-        return None
-    return (
-        f"has the same Index, {info.index}, as {shown(other.path)}",
-        f"give it another one: --index {free_index(snapshot, info.index)}",
-    )
+    if other is not None:
+        raise BundleError(
+            path,
+            f"has the same Index, {info.index}, as {shown(other.path)}",
+            f"give it another one: --index {free_index(snapshot, info.index)}",
+        )

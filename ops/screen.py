@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 from rich.markup import escape as escape_markup
+from rich.padding import Padding
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -31,6 +32,8 @@ STAGE_WIDTH = 21
 """Characters of `PlatformSupport.plist`, the longest: 80 columns leave 49 for what a stage says."""
 ROOM_FOR_AMOUNTS = 70
 """Columns from which on a bar has bytes and speed beside it."""
+ROOM_FOR_COLUMNS = 60
+"""Columns from which on what a stage says stands beside its name, else below."""
 MAX_RESULT = 1000
 """Characters of what a stage says; a server's name for itself and its images is in it."""
 
@@ -104,6 +107,12 @@ class ScreenWatcher:
         self._erase()
         self._line("✓", "green", result)
 
+    def doubted(self, stage: str, why: str) -> None:
+        """It is done, but there is something to say of it."""
+        self._erase()
+        self._stage = stage
+        self._line("!", "yellow", why)
+
     def failed(self, stage: str, why: str) -> None:
         """It ended here, at `stage`."""
         self._erase()
@@ -121,6 +130,10 @@ class ScreenWatcher:
         if not self._console.is_terminal:
             line = f"{mark} {self._stage:<{STAGE_WIDTH}} {shown} ({took})"
             self._console.print(Text(line), soft_wrap=True)
+            return
+        if self._console.width < ROOM_FOR_COLUMNS:
+            head = Text.assemble((mark, style), f" {self._stage} ", (took, "dim"))
+            self._console.print(head, Padding(Text(shown, "dim"), (0, 0, 0, 2)), sep="\n")
             return
         row = Table.grid(padding=(0, 1), expand=True)
         row.add_column(width=1)

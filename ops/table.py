@@ -82,6 +82,15 @@ def print_facts(facts: Sequence[tuple[str, Cell]]) -> None:
             click.echo(f"{'':{width}}{line}".rstrip())
 
 
+def print_line(text: str, style: str = "") -> None:
+    """Print a sentence; on a terminal it is wrapped between words."""
+    console = terminal()
+    if console is None:
+        click.echo(escape(text, MAX_CELL))
+    else:
+        console.print(_cell((text, style)))
+
+
 def print_json(value: object) -> None:
     """Print one JSON document."""
     click.echo(json.dumps(value, indent=2))

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from netbootd import __version__
-from netbootd.cli import backup
+from netbootd.cli import backup, images
 from ops.cli import ExitCode, Failed, Root
 from ops.completion import completion_of
 from ops.setting import MacAddress
@@ -275,3 +275,4 @@ def _own_address(server: IPv4Address) -> IPv4Address:
 main.add_command(completion_of(main, "netbootctl"))
 main.add_command(backup.backup)
 main.add_command(backup.restore)
+main.add_command(images.images)
