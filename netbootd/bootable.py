@@ -33,8 +33,8 @@ def about_loaders(settings: Config, snapshot: Snapshot) -> Iterator[Finding]:
             needed.setdefault(platform, entry)
     if pxe.loaders is None and needed:
         entry = next(iter(needed.values()))
-        text = f"pxe.loaders is not set, and “{entry.title}” takes a loader such as iPXE to start;"
-        yield Finding(Severity.WARNING, "loaders", f'{text} name its folder: "/usr/lib/ipxe"')
+        text = f"pxe.loaders is not set, and “{entry.title}” takes a loader such as iPXE to start"
+        yield Finding(Severity.WARNING, "loaders", text, 'name its folder: "/usr/lib/ipxe"')
     if snapshot.loaders is None:
         return
     for platform, entry in needed.items():
@@ -44,7 +44,7 @@ def about_loaders(settings: Config, snapshot: Snapshot) -> Iterator[Finding]:
         has_none = f"{platform} has no loader" if not name else f"{name} is missing"
         text = f"{shown(snapshot.loaders.path)}: {has_none}, so no {platform} machine boots"
         remedy = f"put it there, or name another in [pxe.loader] {platform}"
-        yield Finding(Severity.WARNING, "loaders", f"{text} “{entry.title}”; {remedy}")
+        yield Finding(Severity.WARNING, "loaders", f"{text} “{entry.title}”", remedy)
 
 
 def _without_program(entry: BootEntry) -> frozenset[str]:
@@ -85,11 +85,11 @@ def about_boot_names(settings: Config, snapshot: Snapshot) -> Iterator[Finding]:
             continue
         key, name = f'dhcp.{table}.boot of "{whose}"', f'"{escape(boot, 60)}"'
         if boot not in known:
-            text = f"{key}: there is no boot entry {name}; {_meant(boot, known)}"
-            yield Finding(Severity.WARNING, "images", text)
+            text = f"{key}: there is no boot entry {name}"
+            yield Finding(Severity.WARNING, "images", text, _meant(boot, known))
         elif not settings.pxe.enabled:
-            text = f"{key}: nothing boots {name} while [pxe] is off; set pxe.enabled = true"
-            yield Finding(Severity.WARNING, "images", text)
+            text = f"{key}: nothing boots {name} while [pxe] is off"
+            yield Finding(Severity.WARNING, "images", text, "set pxe.enabled = true")
 
 
 def _meant(name: str, known: list[str]) -> str:

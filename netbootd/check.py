@@ -64,20 +64,20 @@ def findings_of(file: Path | None) -> Iterator[Finding]:
     try:
         settings = config.load(file)
     except ConfigError as error:
-        yield Finding(Severity.ERROR, "configuration", str(error))
+        yield Finding.of(Severity.ERROR, "configuration", str(error))
         return
     yield Finding(Severity.OK, "configuration", str(file) if file else "defaults (no file given)")
     interfaces = served(read_interfaces(), settings.network.serves)
-    with acting_as(_identity(settings)):
-        yield from list(_images(settings))
-    yield from _network(settings, interfaces)
-    yield from about_ports(settings, interfaces, _lock(settings))
-    yield from _neighbours(settings, interfaces)
-    yield from _certificate(settings)
-    yield from _state(settings)
+    with acting_as(identity_of(settings)):
+        yield from list(about_images(settings))
+    yield from about_network(settings, interfaces)
+    yield from about_ports(settings, interfaces, lock_of(settings))
+    yield from about_neighbours(settings, interfaces)
+    yield from about_certificate(settings)
+    yield from about_state(settings)
 
 
-def _identity(settings: Config) -> Identity | None:
+def identity_of(settings: Config) -> Identity | None:
     """Who reads the images; None also where `_state` tells that there is no such user."""
     try:
         return resolve_identity(settings.user, settings.group)
@@ -85,13 +85,13 @@ def _identity(settings: Config) -> Identity | None:
         return None
 
 
-def _images(settings: Config) -> Iterator[Finding]:
+def about_images(settings: Config) -> Iterator[Finding]:
     roots = [Root(path=share.path, share=share.name) for share in settings.images.shares]
     missing = [root.path for root in roots if not os.path.isdir(root.path)]
     for path in missing:
-        text = f"{path} does not exist; create it and put .nbi folders in it"
         severity = Severity.ERROR if settings.requires_images else Severity.WARNING
-        yield Finding(severity, "images", text)
+        text = f"{path} does not exist"
+        yield Finding(severity, "images", text, "create it and put .nbi folders in it")
     snapshot = scan_thd(roots, loaders=settings.pxe.loaders if settings.pxe.enabled else None)
     nfs = settings.nfs
     publication = Publication(
@@ -104,18 +104,18 @@ def _images(settings: Config) -> Iterator[Finding]:
         if reason is None:
             yield Finding(Severity.OK, "images", text)
         else:
-            yield Finding(Severity.WARNING, "images", f"{text} is not offered: {reason}")
+            yield Finding.of(Severity.WARNING, "images", f"{text} is not offered: {reason}")
         for warning in bundle.warnings:
-            yield Finding(Severity.WARNING, "images", f"{bundle.path}: {warning}")
+            yield Finding.of(Severity.WARNING, "images", f"{bundle.path}: {warning}")
     for entry in snapshot.entries:
         reason = why_entry_not_offered(entry, publication)
         text = f"{entry.path}: {entry.title} ({', '.join(sorted(entry.platforms))})"
         if reason is None:
             yield Finding(Severity.OK, "images", text)
         else:
-            yield Finding(Severity.WARNING, "images", f"{text} is not offered: {reason}")
+            yield Finding.of(Severity.WARNING, "images", f"{text} is not offered: {reason}")
         for warning in entry.warnings:
-            yield Finding(Severity.WARNING, "images", f"{entry.path}: {warning}")
+            yield Finding.of(Severity.WARNING, "images", f"{entry.path}: {warning}")
     if snapshot.loaders is not None:
         text = f"{snapshot.loaders.path}: {len(snapshot.loaders.files)} files"
         yield Finding(Severity.OK, "loaders", text)
@@ -126,16 +126,16 @@ def _images(settings: Config) -> Iterator[Finding]:
     for problem in snapshot.errors:
         if problem.path not in missing:
             subject = "loaders" if problem.path == settings.pxe.loaders else "images"
-            yield Finding(Severity.WARNING, subject, str(problem))
+            yield Finding.of(Severity.WARNING, subject, str(problem))
     for path in misspelt_thd(roots):
         text = f"{path}: did you mean {FILE_NAME}? Rename it"
         yield Finding(Severity.WARNING, "images", text)
     yield from about_boot_names(settings, snapshot)
     if not (snapshot.bundles or snapshot.entries or snapshot.errors):
-        yield Finding(Severity.WARNING, "images", NOTHING_YET)
+        yield Finding.of(Severity.WARNING, "images", NOTHING_YET)
 
 
-def _network(settings: Config, kept: Sequence[Interface]) -> Iterator[Finding]:
+def about_network(settings: Config, kept: Sequence[Interface]) -> Iterator[Finding]:
     interfaces = read_interfaces()
     if not kept:
         have = ", ".join(f"{a.ip} [{one.name}]" for one in interfaces for a in one.addresses)
@@ -152,7 +152,7 @@ def _network(settings: Config, kept: Sequence[Interface]) -> Iterator[Finding]:
     yield from about_subnets(settings, kept)
 
 
-def _neighbours(settings: Config, interfaces: Sequence[Interface]) -> Iterator[Finding]:
+def about_neighbours(settings: Config, interfaces: Sequence[Interface]) -> Iterator[Finding]:
     """What else is on this computer and on its Ethernet links; of others there is none to look."""
     yield from about_sharing(settings)
     links = [one for one in interfaces if one.hardware_address is not None]
@@ -173,16 +173,16 @@ def _neighbours(settings: Config, interfaces: Sequence[Interface]) -> Iterator[F
     else:
         leases = leases_on(settings, links)
         yield from about_offers(search.offers, leases)
-        owners = owners_of("UDP", SERVER_PORT, _lock(settings))
+        owners = owners_of("UDP", SERVER_PORT, lock_of(settings))
         yield from about_silence(search.silent, leases, owners)
 
 
-def _lock(settings: Config) -> Path:
+def lock_of(settings: Config) -> Path:
     """What a running netbootd of this configuration holds open."""
     return state_directory(settings.state) / "netbootd.sqlite.lock"
 
 
-def _certificate(settings: Config) -> Iterator[Finding]:
+def about_certificate(settings: Config) -> Iterator[Finding]:
     https = settings.https
     if not https.enabled or https.certificate is None or https.key is None:
         return
@@ -190,13 +190,13 @@ def _certificate(settings: Config) -> Iterator[Finding]:
         load_credentials(https.certificate, https.key, https.minimum_version)
         chain = load_chain(https.certificate)
     except CredentialsError as error:
-        yield Finding(Severity.ERROR, "HTTPS", str(error))
+        yield Finding.of(Severity.ERROR, "HTTPS", str(error))
         return
     yield Finding(Severity.OK, "HTTPS", f"{https.certificate} and its key")
     if settings.pxe.enabled and settings.pxe.scheme == "https":
         for objection in objections(chain, _hosts_of_urls(settings)):
             text = f"{https.certificate} is nothing for UEFI firmware: {objection}"
-            yield Finding(Severity.WARNING, "HTTPS", text)
+            yield Finding.of(Severity.WARNING, "HTTPS", text)
 
 
 def _hosts_of_urls(settings: Config) -> list[str]:
@@ -213,19 +213,19 @@ def _hosts_of_urls(settings: Config) -> list[str]:
     return hosts
 
 
-def _state(settings: Config) -> Iterator[Finding]:
+def about_state(settings: Config) -> Iterator[Finding]:
     directory = state_directory(settings.state)
     try:
         identity = resolve_identity(settings.user, settings.group)
     except StartError as error:
-        yield Finding(Severity.ERROR, "user", str(error))
+        yield Finding.of(Severity.ERROR, "user", str(error))
         return
     if identity is not None:
         yield Finding(Severity.OK, "user", f"becomes {identity.user} once the ports are bound")
     objection = why_unwritable(directory)
     if objection is not None:
-        yield Finding(Severity.ERROR, "state", objection)
-    elif is_held(_lock(settings)):
+        yield Finding.of(Severity.ERROR, "state", objection)
+    elif is_held(lock_of(settings)):
         yield _about_holder(settings, directory)
     else:
         yield Finding(Severity.OK, "state", str(directory))
@@ -233,10 +233,10 @@ def _state(settings: Config) -> Iterator[Finding]:
 
 def _about_holder(settings: Config, directory: Path) -> Finding:
     """Who holds the state has one of our ports, or goes by another configuration."""
-    owners = [owners_of(one.kind, one.port, _lock(settings)) for one in wanted_ports(settings)]
+    owners = [owners_of(one.kind, one.port, lock_of(settings)) for one in wanted_ports(settings)]
     if any(one.is_ours for one in owners):
         return Finding(Severity.OK, "state", f"{directory} is in use by this netbootd, which runs")
     is_unknown = any(one.is_hidden for one in owners)
     severity = Severity.WARNING if is_unknown else Severity.ERROR
-    text = f"{directory} is in use by another netbootd; stop that, or set state.directory to"
-    return Finding(severity, "state", f"{text} another folder")
+    text = f"{directory} is in use by another netbootd"
+    return Finding(severity, "state", text, "stop that, or set state.directory to another folder")

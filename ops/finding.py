@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import Self
 
 
 class Severity(enum.Enum):
@@ -26,9 +27,19 @@ class Finding:
     text: str
     remedy: str = ""
 
+    @classmethod
+    def of(cls, severity: Severity, subject: str, line: str) -> Self:
+        """From a line of ours that says what is wrong, a semicolon, and what to do."""
+        text, _, remedy = line.partition("; ")
+        return cls(severity, subject, text, remedy)
+
+    @property
+    def said(self) -> str:
+        """Text and remedy, as one sentence."""
+        return f"{self.text}; {self.remedy}" if self.remedy else self.text
+
     def __str__(self) -> str:
-        text = f"{self.text}; {self.remedy}" if self.remedy else self.text
-        return f"{self.severity.value:<8} {self.subject:<14} {text}"
+        return f"{self.severity.value:<8} {self.subject:<14} {self.said}"
 
     def record(self) -> dict[str, str]:
         """The same for programs: all keys always there, `severity` in lower case."""

@@ -3,6 +3,7 @@ idle daemon nothing."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from netbootd import __version__
@@ -31,6 +32,7 @@ def status(service: BootService) -> Status:
     snapshot = service.booter.snapshot
     return Status(
         version=__version__,
+        pid=os.getpid(),
         started_at=service.started_at,
         interfaces={
             one.name: tuple(str(address.ip) for address in one.addresses)

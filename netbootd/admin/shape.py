@@ -19,6 +19,7 @@ class Status(Struct, frozen=True, kw_only=True):
     """`GET /v1/status`: how netbootd is."""
 
     version: str
+    pid: int
     started_at: datetime
     interfaces: dict[str, tuple[str, ...]]
     """The addresses that are served, by interface."""

@@ -11,6 +11,8 @@ import click
 
 from netbootd import __version__
 from netbootd.cli import backup, images
+from netbootd.cli.doctor import doctor
+from netbootd.cli.machines import machines
 from ops.cli import ExitCode, Failed, Root
 from ops.completion import completion_of
 from ops.setting import MacAddress
@@ -275,4 +277,6 @@ def _own_address(server: IPv4Address) -> IPv4Address:
 main.add_command(completion_of(main, "netbootctl"))
 main.add_command(backup.backup)
 main.add_command(backup.restore)
+main.add_command(machines)
 main.add_command(images.images)
+main.add_command(doctor)

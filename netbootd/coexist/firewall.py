@@ -93,8 +93,8 @@ def about_firewall(
         ports = ", ".join(dict.fromkeys(f"{it.protocol.upper()} {it.port}" for it in packets))
         where = ", ".join(dict.fromkeys(it.interface for it in packets))
         remedy = remedies[name, chain](packets)
-        text = f"{name} {chain} lets no client to {ports} on {where}: `{remedy}` opens the way"
-        yield Finding(Severity.WARNING, SUBJECT, text)
+        text = f"{name} {chain} lets no client to {ports} on {where}"
+        yield Finding(Severity.WARNING, SUBJECT, text, f"`{remedy}` opens the way")
     if not closed:
         yield Finding(Severity.OK, SUBJECT, "closes no port that clients need")
 

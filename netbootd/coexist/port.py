@@ -84,7 +84,7 @@ def _about(wanted: Wanted, error: OSError, lock: Path) -> Finding:
             text = f"{wanted.kind} port {wanted.port} is in use by this netbootd, which runs"
             return Finding(Severity.OK, wanted.service, text)
     text = str(bind_error(error, wanted.service, wanted.kind, wanted.port))
-    return Finding(severity, wanted.service, text)
+    return Finding.of(severity, wanted.service, text)
 
 
 def _bind(wanted: Wanted, address: str) -> None:

@@ -36,8 +36,8 @@ def about_offers(offers: Iterable[Offer], leases: frozenset[str]) -> Iterator[Fi
         yield Finding(
             Severity.WARNING,
             SUBJECT,
-            f"{server}, and so do we: one address may go to two machines; stop it, or set"
-            f" dhcp = false in [interface.{offer.interface}]",
+            f"{server}, and so do we: one address may go to two machines",
+            f"stop it, or set dhcp = false in [interface.{offer.interface}]",
         )
 
 
@@ -48,7 +48,8 @@ def about_sharing(settings: Config) -> Iterator[Finding]:
             Severity.WARNING,
             SUBJECT,
             "bsdp.share_port lets another DHCP server on this computer answer beside [dhcp]: one"
-            " address may go to two machines; set it to false",
+            " address may go to two machines",
+            "set it to false",
         )
 
 
@@ -61,15 +62,16 @@ def about_silence(
         if owners:
             text = f"{owners} on this computer has UDP port 67 and may give addresses on {name}"
             if name in leases:
-                text += ", and so do we: one address may go to two machines; stop it"
-            severity = Severity.WARNING if name in leases else Severity.OK
-            yield Finding(severity, SUBJECT, text)
+                text += ", and so do we: one address may go to two machines"
+                yield Finding(Severity.WARNING, SUBJECT, text, "stop it")
+            else:
+                yield Finding(Severity.OK, SUBJECT, text)
         elif name in leases:
             yield Finding(Severity.OK, SUBJECT, f"no other DHCP server answers on {name}")
         else:
             yield Finding(
                 Severity.WARNING,
                 SUBJECT,
-                f"no DHCP server answers on {name}: machines get no address there; start one, or"
-                " enable [dhcp] here",
+                f"no DHCP server answers on {name}: machines get no address there",
+                "start one, or enable [dhcp] here",
             )

@@ -220,7 +220,7 @@ def _is_doubt(finding: Finding) -> bool:
 
 def _tell(finding: Finding) -> None:
     level = LogLevel.warn if finding.severity is Severity.WARNING else LogLevel.info
-    _log.emit(level, "{subject}: {text}", subject=finding.subject, text=finding.text)
+    _log.emit(level, "{subject}: {text}", subject=finding.subject, text=finding.said)
 
 
 _log = Logger()

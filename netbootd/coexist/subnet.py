@@ -27,13 +27,13 @@ def about_subnets(settings: Config, interfaces: Sequence[Interface]) -> Iterator
     try:
         plan_of(dhcp, ours={address.ip for one in leasing for address in one.addresses})
     except Invalid as error:
-        text = f"dhcp.{error.key}: {error.problem}; {error.remedy}"
-        yield Finding(Severity.ERROR, SUBJECT, text)
+        text = f"dhcp.{error.key}: {error.problem}"
+        yield Finding(Severity.ERROR, SUBJECT, text, error.remedy)
     for n, subnet in enumerate(dhcp.subnets):
         has_host = any(host.address and host.address in subnet.network for host in dhcp.hosts)
         if not (subnet.pools or has_host or subnet.shared_network):
-            text = f"dhcp.subnet[{n}]: {subnet.network} has no address to lease; add `pools`"
-            yield Finding(Severity.WARNING, SUBJECT, text)
+            text = f"dhcp.subnet[{n}]: {subnet.network} has no address to lease"
+            yield Finding(Severity.WARNING, SUBJECT, text, "add `pools`")
     for interface in leasing:
         yield from _about(interface, dhcp.subnets)
 
@@ -51,8 +51,9 @@ def _about(interface: Interface, subnets: Sequence[SubnetSettings]) -> Iterator[
             Severity.WARNING,
             SUBJECT,
             f"{have} [{interface.name}] is in no [[dhcp.subnet]]: machines there get no address"
-            f" from us; add one with network = {_toml(interface.addresses[0])}, or set dhcp ="
-            f" false in [interface.{interface.name}]",
+            " from us",
+            f"add one with network = {_toml(interface.addresses[0])}, or set dhcp = false in"
+            f" [interface.{interface.name}]",
         )
     for address, subnet in pairs:
         if address.network == subnet.network:
@@ -63,7 +64,8 @@ def _about(interface: Interface, subnets: Sequence[SubnetSettings]) -> Iterator[
                 Severity.WARNING,
                 SUBJECT,
                 f"[[dhcp.subnet]] {subnet.network} is not the network of {interface.name}, which"
-                f" is {address.network}: machines would not reach each other; correct one of them",
+                f" is {address.network}: machines would not reach each other",
+                "correct one of them",
             )
 
 

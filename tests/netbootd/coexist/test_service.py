@@ -429,7 +429,7 @@ def test_a_firewall() -> None:
         Rig(BESIDE, tables=[]).start()
 
     assert lines == [
-        "warn: firewall: inet f in lets no client to UDP 67, UDP 69, TCP 80 on eth0: `nft insert"
+        "warn: firewall: inet f in lets no client to UDP 67, UDP 69, TCP 80 on eth0; `nft insert"
         " rule inet f in udp dport '{ 67, 69 }' accept && nft insert rule inet f in tcp dport"
         " '{ 80 }' accept` opens the way"
     ]

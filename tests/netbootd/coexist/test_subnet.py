@@ -23,7 +23,7 @@ def said(settings: str, *addresses: str) -> list[str]:
         name="eth0", index=2, addresses=tuple(IPv4Interface(address) for address in addresses)
     )
     config = parse(settings.encode(), Config)
-    return [f"{one.severity.value}: {one.text}" for one in about_subnets(config, [eth0])]
+    return [f"{one.severity.value}: {one.said}" for one in about_subnets(config, [eth0])]
 
 
 @pytest.mark.parametrize("addresses", [("10.0.0.1/24",), ("192.0.2.1/24", "10.0.0.1/24")])
