@@ -3,8 +3,8 @@
     SIGHUP ─▶ load ─▶ wrong: told, the old settings stay
                 └──▶ what can be applied is; other keys that changed are named: restart
 
-It must never end the daemon, nor leave it with half of the new settings. Windows has no such
-signal: there every change takes a restart.
+Log files that somebody has moved are begun anew. It must never end the daemon, nor leave it with
+half of the new settings. Windows has no such signal: there every change takes a restart.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from msgspec import Struct
 from twisted.application.service import Service
 from twisted.logger import Logger
 
+from ops import log
 from ops.config import ConfigError, join
 from ops.start import StartError
 
@@ -85,6 +86,7 @@ class HangUp(Service, Generic[Settings]):
             self._reload()
 
     def _reload(self) -> None:
+        log.reopen()
         how = self._how
         try:
             config = how.load()

@@ -17,7 +17,7 @@ import pytest
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
-from ops.log import human_line, json_line, observer, use
+from ops.log import LogSettings, human_line, json_line, observer, use
 
 AT = datetime(2026, 3, 1, 9, 30, 0, 125_000, tzinfo=UTC)
 
@@ -141,9 +141,9 @@ def test_what_the_operator_chose_on_the_command_line_stays() -> None:
     """twistd's own --logger and --syslog win over the configuration; no runner is no error."""
     for chosen in ({"logger": print}, {"syslog": True}):
         runner: dict[str, Any] = dict(chosen)
-        use(runner, "json", "info")
+        use(runner, LogSettings(format="json"))
         assert runner == chosen
-    use(None, "json", "info")
+    use(None, LogSettings(format="json"))
 
 
 PLUGIN = """
@@ -158,11 +158,11 @@ from twisted.application.service import Service
 from twisted.internet import reactor
 from twisted.logger import Logger
 from twisted.python import usage
-from ops.log import use
+from ops.log import LogSettings, use
 
 class Options(usage.Options):
     def postOptions(self):
-        use(self.parent, "json", "warn")
+        use(self.parent, LogSettings(format="json", level="warn"))
 
 class Loud(Service):
     def startService(self):
