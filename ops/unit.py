@@ -32,20 +32,28 @@ _GROUP: Final = re.compile(r"\(((?::\w+)(?:, :\w+)*)\)")
 class Unit:
     """What one caller writes at once. When it is on disk, the caller reads what came of it."""
 
-    __slots__ = ("changed", "expected", "found", "parts", "queries")
+    __slots__ = ("answers", "changed", "expected", "found", "parts", "queries", "questions")
 
     def __init__(
-        self, *parts: Part, expected: Sequence[int] = (), queries: Sequence[Part] = ()
+        self,
+        *parts: Part,
+        expected: Sequence[int] = (),
+        queries: Sequence[Part] = (),
+        questions: Sequence[Part] = (),
     ) -> None:
         """`queries` are asked in the same transaction if the parts do not change as many rows as
-        `expected`, part by part: to find out which, where rows may be there already."""
+        `expected`, part by part: to find out which, where rows may be there already. `questions`
+        are asked in any case."""
         self.parts = parts
         self.expected = expected
         self.queries = queries
+        self.questions = questions
         self.changed: list[int] = []
         """Rows that each part inserted, updated or deleted."""
         self.found: list[list[Row]] = []
         """The answers to the queries, if they were asked."""
+        self.answers: list[list[Row]] = []
+        """Those to the questions."""
 
     @property
     def rows(self) -> int:
@@ -59,9 +67,8 @@ class Unit:
         ]
         self.found = []
         if self.queries and self.changed != list(self.expected):
-            for query in self.queries:
-                answers = _execute_thd(connection, query)
-                self.found.append(list(chain.from_iterable(answers)))
+            self.found = [_ask_thd(connection, query) for query in self.queries]
+        self.answers = [_ask_thd(connection, question) for question in self.questions]
 
 
 @cache
@@ -75,6 +82,10 @@ def widened(statement: str, rows: int) -> str:
     if before.endswith("VALUES "):
         return before + ", ".join([f"({marks})"] * rows) + after
     return f"{before}({', '.join([marks] * rows)}){after}"
+
+
+def _ask_thd(connection: sqlite3.Connection, query: Part) -> list[Row]:
+    return list(chain.from_iterable(_execute_thd(connection, query)))
 
 
 def _execute_thd(connection: sqlite3.Connection, part: Part) -> Iterator[sqlite3.Cursor]:

@@ -20,7 +20,7 @@ from pushd.lane import Entry, Lane, Stage
 from pushd.place import SEQ_BITS, SEQ_MASK
 from pushd.queue_settings import QueueSettings
 from pushd.receipt import Duplicate, Full, Queued, Receipt, State, Unstored
-from pushd.record import push_row
+from pushd.record import collapse_of, push_row
 from pushd.statement import ADD_PUSH, DROP_KNOWN, FIND_PLACES, FIND_SETTLED, SAVE_LANE
 from pushd.window import Window
 
@@ -31,6 +31,7 @@ RETRY_AFTER: Final = 5.0
 
 Received: TypeAlias = Callable[[list[Receipt]], object]
 LaneFor: TypeAlias = Callable[[LaneKey], Lane | None]
+Spilled: TypeAlias = Callable[[list[Entry]], object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +55,16 @@ class Intake:
         settings: QueueSettings,
         window: Window,
         lane_for: LaneFor,
+        collapsing: Spilled,
         counters: Counters,
     ) -> None:
-        """`lane_for` finds or makes a lane; None: there are too many."""
+        """`lane_for` finds or makes a lane; None: there are too many. `collapsing` is told of new
+        pushes that may collapse with others which are on disk only, or are themselves."""
         self._store = store
         self._settings = settings
         self._window = window
         self._lane_for = lane_for
+        self._collapsing = collapsing
         self._arriving = 0
         self.seq = 0
         """Number of the newest push."""
@@ -143,6 +147,9 @@ class Intake:
             for _, lane, entry in entries:
                 lane.is_saved = True
                 self._window.admit(lane, entry)
+            collapsing = [e for _, lane, e in entries if e.collapse_key and lane.has_spilled]
+            if collapsing:
+                self._collapsing(collapsing)
         arrival.done(arrival.receipts)
 
     def _without_duplicates(self, arrival: _Arrival) -> list[tuple[int, Lane, Entry]]:
@@ -175,11 +182,16 @@ def _unit(entries: list[tuple[int, Lane, Entry]]) -> Unit:
         for _, lane, _ in entries
         if not lane.is_saved
     }
+    pushes: list[Row] = []
+    for _, lane, entry in entries:
+        key = entry.collapse_key
+        collapse = None if key is None else collapse_of(lane.number, key)
+        pushes.append(push_row(entry.job, entry.place, collapse))
     places: list[Row] = [(entry.place,) for _, _, entry in entries]
     ids: list[Row] = [(entry.id,) for _, _, entry in entries]
     return Unit(
         (SAVE_LANE, list(lanes.values())),
-        (ADD_PUSH, [push_row(entry.job, entry.place) for _, _, entry in entries]),
+        (ADD_PUSH, pushes),
         (DROP_KNOWN, places),
         expected=(len(lanes), len(entries), 0),
         queries=((FIND_PLACES, places), (FIND_SETTLED, ids)),

@@ -36,7 +36,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     deadline: int
     """Seconds since 1970, UTC: from then on it is not sent any more. See `deadline_of`."""
     tries: int = 0
-    """Attempts that failed since we started; what a back-off counts."""
+    """Attempts that failed; what a back-off counts."""
 
     @property
     def id(self) -> str:

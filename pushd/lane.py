@@ -18,6 +18,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from pushd.attempt import Attempts
 from pushd.job import Job, LaneKey
 from pushd.place import LEVELS, RANKS, SEQ_MASK
 
@@ -38,10 +39,24 @@ class Stage(Enum):
 class Entry:
     """A push in memory, from its commit or its refill until its outcome is on disk."""
 
-    __slots__ = ("collapse_key", "device", "id", "job", "level", "place", "size", "stage")
+    __slots__ = (
+        "attempts",
+        "collapse_key",
+        "device",
+        "id",
+        "job",
+        "level",
+        "place",
+        "size",
+        "stage",
+    )
 
-    def __init__(self, job: Job, level: Level, place: int) -> None:
+    def __init__(
+        self, job: Job, level: Level, place: int, attempts: Attempts | None = None
+    ) -> None:
         self.job = job
+        self.attempts = attempts
+        """Those that failed."""
         self.level = level
         self.place = place
         self.id = job.id
@@ -118,6 +133,11 @@ class Lane:
     def level_of(self, job: Job) -> Level:
         return self.levels[RANKS[job.priority]]
 
+    @property
+    def has_spilled(self) -> bool:
+        """Whether some of its pushes are on disk only."""
+        return any(level.spilled for level in self.levels)
+
     def take(self, limit: int) -> list[Job]:
         """Up to `limit` pushes to be sent now, each to be settled later. At most one of a device,
         and none of a device that has one in flight or waits for its next attempt."""
@@ -171,6 +191,15 @@ class Lane:
         entry.level.loaded += 1
         self.in_flight -= 1
         return self._collapse(entry)
+
+    def rest(self, entry: Entry) -> bool:
+        """It came from disk, and its next attempt is later. False: its device is busy, so that it
+        waits anyway."""
+        if entry.stage is not Stage.READY:
+            return False
+        self._unready()
+        entry.stage = Stage.WAITING
+        return True
 
     def again(self, entry: Entry) -> None:
         """The time of its next attempt has come."""

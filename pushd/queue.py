@@ -6,12 +6,14 @@
 
 Nothing is acknowledged before its commit; nothing settled comes back; after a crash, what was in
 flight is sent again with its id. It must never wait for the disk, and never hold more than a
-bounded part of the pushes in memory (see `pushd.window`).
+bounded part of the pushes in memory (see `pushd.window`). Pushes that collapse and are in memory
+are their lane's affair; what is on disk only is looked for when a newer one is committed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from heapq import heappop, heappush
 from itertools import count
 from typing import Final, Self, TypeAlias
@@ -20,8 +22,10 @@ from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from ops.counter import Counters
+from ops.database import StoreError
 from ops.store import Store
 from ops.unit import Row, Unit
+from pushd.attempt import NONE, attempts_text
 from pushd.intake import Intake, Received, state_of
 from pushd.job import Job, LaneKey
 from pushd.lane import Entry, Lane, Stage
@@ -29,9 +33,16 @@ from pushd.outcome import Cancelled, Collapsed, Expired, Failed, Outcome
 from pushd.place import LEVELS, MAX_LANES, SEQ_BITS, SEQ_MASK
 from pushd.queue_settings import QueueSettings
 from pushd.receipt import State, Status
-from pushd.record import job_of
+from pushd.record import collapse_of, job_of
 from pushd.results import Results, Settled
-from pushd.statement import COUNT_PUSHES, FIND_PUSH, FORGET_LANE, LOAD_LANES
+from pushd.statement import (
+    COUNT_PUSHES,
+    FIND_COLLAPSING,
+    FIND_PUSH,
+    FORGET_LANE,
+    LOAD_LANES,
+    SAVE_ATTEMPTS,
+)
 from pushd.window import Window
 
 LONGEST_WAIT: Final = 86_400.0
@@ -66,23 +77,36 @@ class Queue:
             settings=settings,
             window=self._window,
             lane_for=self._lane_for,
+            collapsing=self._find_pointless,
             counters=counters,
         )
         self._lanes: dict[LaneKey, Lane] = {}
         self._by_number: dict[int, Lane] = {}
+        self._keys: dict[int, LaneKey] = {}
+        """By number: all lanes that there are or were, as far as the disk knows."""
         self._last_number = 0
-        self._empty: list[Row] = []
-        """Numbers of lanes on disk without a push."""
+        self._idle: dict[LaneKey, int] = {}
+        """Numbers of lanes on disk that have no push: of some that were settled."""
+        self._surplus: list[Row] = []
+        """Those of them that are too many."""
         self._listeners: list[Listener] = []
         self._awake: dict[LaneKey, Lane] = {}
         self._is_held_up = False
         self._waiting: list[tuple[float, int, Entry]] = []
         self._waited = count()
         self._alarm: IDelayedCall | None = None
+        self._failed: dict[int, Entry] = {}
+        """By place: those whose attempt failed in this turn of the reactor."""
+        self._saving: IDelayedCall | None = None
         self._watchers: dict[str, list[Deferred[Status]]] = {}
         self._cancelling = DeferredLock()
         self.results = Results(
-            store, clock=clock, unix=unix, counters=counters, stored=self._stored
+            store,
+            clock=clock,
+            unix=unix,
+            counters=counters,
+            lanes=self._keys,
+            stored=self._stored,
         )
         self.results.listen(self._resume)
         self._retries = counters.counter(
@@ -92,7 +116,8 @@ class Queue:
     def load_thd(self) -> Self:
         """Find out how much waits. Blocks; call it once the store is open. Raises StoreError."""
         self.results.load_thd()
-        keys = {row[0]: LaneKey(*row[1:]) for row in self._store.read_thd(LOAD_LANES)}
+        keys = self._keys
+        keys.update((row[0], LaneKey(*row[1:])) for row in self._store.read_thd(LOAD_LANES))
         self._last_number = max(keys, default=0)
         intake = self._intake
         for number, pushes, size, last in self._store.read_thd(COUNT_PUSHES):
@@ -106,14 +131,19 @@ class Queue:
             intake.size += size
             intake.seq = max(intake.seq, last & SEQ_MASK)
         self._window.acknowledged = intake.seq
-        self._empty = [(number,) for number in keys if number not in self._by_number]
+        idle = sorted(number for number in keys if number not in self._by_number)
+        # The newest stays whatever its age: numbers go on after it, none is given twice.
+        self._surplus = [(number,) for number in idle[:-MAX_LANES] if number != self._last_number]
+        for (number,) in self._surplus:
+            del keys[int(number or 0)]
+        self._idle = {keys[number]: number for number in idle if number in keys}
         return self
 
     def start(self) -> None:
         """Begin to fetch what waits on disk; lanes wake as it comes."""
-        if self._empty:
+        if self._surplus:
             # One that stays because the disk refuses is found again by the next start.
-            self._store.submit_unit(Unit((FORGET_LANE, self._empty)), lambda error: None)
+            self._store.submit_unit(Unit((FORGET_LANE, self._surplus)), lambda error: None)
         for lane in self._lanes.values():
             self._window.fill(lane)
 
@@ -121,6 +151,9 @@ class Queue:
         """Hand the last outcomes to the store, and ask the clock for nothing more. What is still
         in flight is sent again after the next start. The store is closed after this."""
         self._listeners.clear()
+        if self._saving is not None:
+            self._saving.cancel()
+            self._save_attempts()
         self.results.stop()
         self._window.stop()
         self._waiting.clear()
@@ -165,7 +198,7 @@ class Queue:
             raise ValueError(f"{job.id} is not in flight")
         if isinstance(outcome, Failed) and outcome.retry_at is not None:
             if outcome.retry_at < job.deadline:
-                self._wait(entry, outcome.retry_at)
+                self._wait(entry, outcome.why, outcome.retry_at)
                 done()
                 return
             outcome = Expired()
@@ -179,9 +212,15 @@ class Queue:
         # In this order: settled in between, it is found by the second.
         waiting = await self._store.read(FIND_PUSH, id=id)
         if waiting:
-            submitted_at = waiting[0][8]
-            known = self._remembered(id)
-            return known or Status(id=id, state=State.QUEUED, submitted_at=submitted_at)
+            place = waiting[0][0]
+            job, attempts = job_of(waiting[0], self._keys[(place >> SEQ_BITS) // LEVELS])
+            return self._remembered(id) or Status(
+                id=id,
+                state=State.QUEUED,
+                submitted_at=job.submitted_at,
+                lane=job.lane,
+                attempts=attempts,
+            )
         return await self.results.find(id)
 
     async def cancel(self, id: str) -> Status | None:
@@ -268,9 +307,12 @@ class Queue:
     def _lane_for(self, key: LaneKey) -> Lane | None:
         lane = self._lanes.get(key)
         if lane is None and len(self._lanes) < MAX_LANES:
-            # A number is not given twice: the row of another may still be on disk, or get there.
-            self._last_number += 1
-            lane = self._add_lane(key, self._last_number)
+            # A number is not given twice: outcomes of another lane's pushes may have it.
+            number = self._idle.pop(key, 0)
+            if not number:
+                number = self._last_number = self._last_number + 1
+                self._keys[number] = key
+            lane = self._add_lane(key, number)
         return lane
 
     def _add_lane(self, key: LaneKey, number: int) -> Lane:
@@ -284,6 +326,11 @@ class Queue:
         pointless = lane.enter(entry)
         if pointless is not None:
             self._collapse(*pointless)
+        attempts = entry.attempts
+        if attempts is not None and attempts.retry_at is not None:
+            delay = attempts.retry_at / 1000 - self._unix()
+            if delay > 0 and lane.rest(entry):
+                self._wake_later(entry, delay)
 
     def _collapse(self, older: Entry, newer: Entry) -> None:
         self._leave(older, Collapsed(into=newer.id))
@@ -306,6 +353,8 @@ class Queue:
                     id=entry.id,
                     state=State.SETTLED,
                     submitted_at=entry.job.submitted_at,
+                    lane=entry.job.lane,
+                    attempts=entry.attempts,
                     outcome=outcome,
                     settled_at=settled_at,
                 )
@@ -313,16 +362,93 @@ class Queue:
                     watcher.callback(status)
             done()
 
-    def _wait(self, entry: Entry, retry_at: float) -> None:
+    def _wait(self, entry: Entry, why: str, retry_at: float) -> None:
         self._retries.inc()
-        pointless = self._lane_of(entry).wait(entry)
+        self._note(entry, why, int(retry_at * 1000))
+        lane = self._lane_of(entry)
+        pointless = lane.wait(entry)
         if pointless is not None:
             self._collapse(*pointless)
             return
+        if entry.collapse_key and lane.has_spilled:
+            self._find_pointless([entry])
         # By the monotonic clock from here on: a wall clock that jumps delays nobody.
-        delay = min(max(0.0, retry_at - self._unix()), LONGEST_WAIT)
+        self._wake_later(entry, retry_at - self._unix())
+
+    def _wake_later(self, entry: Entry, delay: float) -> None:
+        delay = min(max(0.0, delay), LONGEST_WAIT)
         heappush(self._waiting, (self._clock.seconds() + delay, next(self._waited), entry))
         self._set_alarm()
+
+    def _note(self, entry: Entry, why: str, retry_at: int | None) -> None:
+        """Remember an attempt that failed; on disk, too, if the disk has time for it."""
+        at = int(self._unix() * 1000)
+        entry.attempts = (entry.attempts or NONE).failed(why, at=at, retry_at=retry_at)
+        self._failed[entry.place] = entry
+        if self._saving is None:
+            self._saving = self._clock.callLater(0, self._save_attempts)
+
+    def _save_attempts(self) -> None:
+        self._saving = None
+        failed, self._failed = self._failed, {}
+        # What leaves takes its row along: none may come after that.
+        rows: list[Row] = [
+            (place, attempts_text(entry.attempts))
+            for place, entry in failed.items()
+            if entry.stage is not Stage.LEAVING
+        ]
+        if rows:
+            with suppress(StoreError):
+                self._store.submit_unit(Unit((SAVE_ATTEMPTS, rows)), lambda error: None)
+
+    def _find_pointless(self, entries: Iterable[Entry]) -> None:
+        """Look for pushes that collapse with one of these, on disk."""
+        collapse: dict[int, Row] = {}
+        for entry in entries:
+            if entry.collapse_key is not None:
+                number = collapse_of(entry.level.number // LEVELS, entry.collapse_key)
+                collapse[number] = (number,)
+        # A writer's question: what it shows is still there when we hear of it, or leaving.
+        question = Unit(questions=((FIND_COLLAPSING, list(collapse.values())),))
+
+        def answered(error: StoreError | None) -> None:
+            if error is None:
+                self._collapse_rows(question.answers[0])
+
+        with suppress(StoreError):
+            self._store.submit_unit(question, answered)
+
+    def _collapse_rows(self, rows: Sequence[Row]) -> None:
+        """Of waiting pushes that collapse, as the table has them, only the newest stay."""
+        newest: dict[tuple[int, tuple[str, str] | None], Entry] = {}
+        for row in sorted(rows, key=_number_of, reverse=True):
+            entry = self._entry_of(row)
+            key = entry.level.number // LEVELS, entry.collapse_key
+            newer = newest.setdefault(key, entry)
+            if newer is entry:
+                continue
+            known = self._window.entries.get(entry.id)
+            if known is None:
+                self._seize(entry, Collapsed(into=newer.id))
+            elif known.stage not in (Stage.SENDING, Stage.LEAVING):
+                self._collapse(known, newer)
+
+    def _entry_of(self, row: Row) -> Entry:
+        """What is on disk as it would be in memory."""
+        place = row[0]
+        assert isinstance(place, int)  # noqa: S101 - by the table
+        lane = self._by_number[(place >> SEQ_BITS) // LEVELS]
+        level = lane.levels[(place >> SEQ_BITS) % LEVELS]
+        job, attempts = job_of(row, lane.key)
+        return Entry(job, level, place, attempts)
+
+    def _seize(self, entry: Entry, outcome: Outcome) -> bool:
+        """Settle a push that is on disk only. False: it is in memory, or it was."""
+        if not self._window.seize(entry):
+            return False
+        entry.stage = Stage.LEAVING
+        self.results.add(entry, outcome, _nobody)
+        return True
 
     def _set_alarm(self) -> None:
         """Ask to be woken for the first of those that wait."""
@@ -345,20 +471,32 @@ class Queue:
         entry = self._window.entries.get(id)
         if entry is None:
             return None
-        return Status(id=id, state=state_of(entry), submitted_at=entry.job.submitted_at)
+        job = entry.job
+        return Status(
+            id=id,
+            state=state_of(entry),
+            submitted_at=job.submitted_at,
+            lane=job.lane,
+            attempts=entry.attempts,
+        )
 
     async def _cancel_on_disk(self, id: str) -> Status | None:
         """One at a time: what a second one reads must not be older than what the first did."""
-        rows = await self._store.read(FIND_PUSH, id=id)
-        if not rows:
-            return await self.results.find(id)
-        place = rows[0][0]
-        lane = self._by_number[(place >> SEQ_BITS) // LEVELS]
-        level = lane.levels[(place >> SEQ_BITS) % LEVELS]
-        entry = Entry(job_of(rows[0], lane.key), level, place)
-        if not self._window.seize(entry):  # it came into memory meanwhile, and maybe left
-            return await (self.cancel(id) if id in self._window.entries else self.find(id))
-        entry.stage = Stage.LEAVING
-        settled = self.watch(id)
-        self.results.add(entry, Cancelled(), _nobody)
-        return await settled
+        settled: Deferred[Status] | None = None
+        self._window.left = set()
+        try:
+            rows = await self._store.read(FIND_PUSH, id=id)
+            if rows and self._seize(self._entry_of(rows[0]), Cancelled()):
+                settled = self.watch(id)
+        finally:
+            self._window.left = None
+        if settled is not None:
+            return await settled
+        # It came into memory meanwhile, and maybe left.
+        return await (self.cancel(id) if id in self._window.entries else self.find(id))
+
+
+def _number_of(row: Row) -> int:
+    place = row[0]
+    assert isinstance(place, int)  # noqa: S101 - by the table
+    return place & SEQ_MASK

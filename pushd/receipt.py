@@ -8,6 +8,8 @@ from typing import TypeAlias
 
 import msgspec
 
+from pushd.attempt import Attempts
+from pushd.job import LaneKey
 from pushd.outcome import Outcome
 
 
@@ -30,6 +32,10 @@ class Status:
     state: State
     submitted_at: int
     """Milliseconds since 1970, UTC."""
+    lane: LaneKey | None = None
+    """Its credential and topic; None: not known any more, of one that was settled long ago."""
+    attempts: Attempts | None = None
+    """Those that failed, if any did."""
     outcome: Outcome | None = None
     """With SETTLED, and only then."""
     settled_at: int | None = None

@@ -5,12 +5,16 @@ What Apple or a connection said is kept as far as a database takes it; a push is
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any, Final
 
 from ops.database import StoreError
 from ops.unit import Row
 from protocols.apns.message import SUFFIXES, Broadcast, Notification, PushType
+from pushd.attempt import Attempts, attempts_of, attempts_text
 from pushd.job import Job, LaneKey
 from pushd.outcome import Accepted, Cancelled, Collapsed, Expired, Failed, Outcome, Rejected
 from pushd.receipt import State, Status
@@ -20,6 +24,7 @@ BROADCAST: Final = "broadcast"
 MAX_REASON: Final = 100
 MAX_DETAIL: Final = 500
 
+_SIGNED: Final = struct.Struct(">q")
 _LIVE: Final = SUFFIXES[PushType.LIVEACTIVITY]
 _TYPES: Final = {push_type.value: push_type for push_type in PushType}
 
@@ -51,10 +56,20 @@ class InvalidToken:
     """Milliseconds since 1970 at which the push was submitted."""
     settled_at: int
     """Milliseconds since 1970 at which Apple answered."""
+    credential: str | None
+    """By which it was sent; None: not known any more."""
 
 
-def push_row(job: Job, place: int) -> Row:
-    """In the order of the table `pushes`."""
+def collapse_of(lane: int, key: tuple[str, str]) -> int:
+    """A number for `Job.collapse_key` in a lane, by which the database finds pushes that may have
+    the same one."""
+    digest = blake2b(f"{lane}/{key[0]}/{key[1]}".encode(), digest_size=8).digest()
+    number: int = _SIGNED.unpack(digest)[0]
+    return number
+
+
+def push_row(job: Job, place: int, collapse: int | None = None) -> Row:
+    """In the order of the table `pushes`. `collapse` is that of `collapse_of`."""
     push = job.push
     if isinstance(push, Notification):
         return (
@@ -68,6 +83,7 @@ def push_row(job: Job, place: int) -> Row:
             push.collapse_id,
             job.submitted_at,
             job.deadline,
+            collapse,
         )
     return (
         place,
@@ -80,12 +96,17 @@ def push_row(job: Job, place: int) -> Row:
         None,
         job.submitted_at,
         job.deadline,
+        None,
     )
 
 
-def job_of(row: tuple[Any, ...], lane: LaneKey) -> Job:
-    """The job that `push_row` wrote. Raises StoreError if the row makes no sense."""
-    _, id_, kind, device, payload, expiration, priority, collapse_id, submitted_at, deadline = row
+def job_of(row: tuple[Any, ...], lane: LaneKey) -> tuple[Job, Attempts | None]:
+    """The job that `push_row` wrote, and its attempts that failed: a row of a query for waiting
+    pushes. Raises StoreError if it makes no sense."""
+    (_, id_, kind, device, payload, expiration, priority, collapse_id, submitted_at, deadline) = (
+        row[:10]
+    )
+    attempts = attempts_of(row[10])
     push: Notification | Broadcast
     if kind == BROADCAST:
         push = Broadcast(
@@ -110,11 +131,26 @@ def job_of(row: tuple[Any, ...], lane: LaneKey) -> Job:
     else:
         problem = f"push {id_!r} in the database has the type {kind!r}"
         raise StoreError(problem, "correct or delete its row in the table `pushes`")
-    return Job(push=push, credential=lane.credential, submitted_at=submitted_at, deadline=deadline)
+    job = Job(
+        push=push,
+        credential=lane.credential,
+        submitted_at=submitted_at,
+        deadline=deadline,
+        tries=0 if attempts is None else attempts.tries,
+    )
+    return job, attempts
 
 
-def result_row(seq: int, job: Job, outcome: Outcome, settled_at: int) -> Row:
-    """In the order of the table `results`. `outcome` is final."""
+def result_row(
+    seq: int,
+    job: Job,
+    outcome: Outcome,
+    settled_at: int,
+    *,
+    lane: int,
+    attempts: Attempts | None,
+) -> Row:
+    """In the order of the table `results`. `outcome` is final; `lane` is the lane's number."""
     id_ = job.id
     status: int | None = None
     since: int | None = None
@@ -135,12 +171,27 @@ def result_row(seq: int, job: Job, outcome: Outcome, settled_at: int) -> Row:
             kind = "cancelled"
         case Collapsed(into=into):
             kind, detail = "collapsed", into
-    return (seq, id_, kind, status, reason, since, echo, detail, job.submitted_at, settled_at)
+    told = None if attempts is None else attempts_text(attempts)
+    return (
+        seq,
+        id_,
+        kind,
+        status,
+        reason,
+        since,
+        echo,
+        detail,
+        job.submitted_at,
+        settled_at,
+        lane,
+        told,
+    )
 
 
-def result_of(row: tuple[Any, ...]) -> Result:
-    """The result that `result_row` wrote. Raises StoreError if the row makes no sense."""
-    seq, id_, kind, status, reason, since, echo, detail, submitted_at, settled_at = row
+def result_of(row: tuple[Any, ...], lanes: Mapping[int, LaneKey]) -> Result:
+    """The result that `result_row` wrote; `lanes` by number. Raises StoreError if the row makes no
+    sense."""
+    seq, id_, kind, status, reason, since, echo, detail, submitted_at, settled_at, lane, told = row
     outcome: Outcome
     match kind:
         case "accepted":
@@ -162,6 +213,8 @@ def result_of(row: tuple[Any, ...]) -> Result:
         id=id_,
         state=State.SETTLED,
         submitted_at=submitted_at,
+        lane=lanes.get(lane),
+        attempts=attempts_of(told),
         outcome=outcome,
         settled_at=settled_at,
     )
@@ -172,12 +225,22 @@ def invalid_token_row(seq: int, job: Job, rejected: Rejected, settled_at: int) -
     """In the order of the table `invalid_tokens`."""
     reason = None if rejected.reason is None else _text(rejected.reason, MAX_REASON)
     since = rejected.invalid_since
-    return (seq, job.order_key, job.lane.topic, reason, since, job.submitted_at, settled_at)
+    lane = job.lane
+    return (
+        seq,
+        job.order_key,
+        lane.topic,
+        reason,
+        since,
+        job.submitted_at,
+        settled_at,
+        lane.credential,
+    )
 
 
 def invalid_token_of(row: tuple[Any, ...]) -> InvalidToken:
     """The token that `invalid_token_row` wrote."""
-    seq, token, topic, reason, since, sent_at, settled_at = row
+    seq, token, topic, reason, since, sent_at, settled_at, credential = row
     return InvalidToken(
         seq=seq,
         token=token,
@@ -186,6 +249,7 @@ def invalid_token_of(row: tuple[Any, ...]) -> InvalidToken:
         since=since,
         sent_at=sent_at,
         settled_at=settled_at,
+        credential=credential,
     )
 
 

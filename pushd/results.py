@@ -10,7 +10,7 @@ does. Meanwhile `failing` is true, and nothing more should be sent whose outcome
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Self, TypeAlias
 
 from twisted.internet.defer import Deferred
@@ -23,8 +23,10 @@ from ops.store import Store
 from ops.unit import Row, Unit
 from protocols.apns.answer import Answer
 from protocols.apns.reason import Disposition, verdict_of
+from pushd.job import LaneKey
 from pushd.lane import Entry
 from pushd.outcome import Outcome, Rejected
+from pushd.place import LEVELS
 from pushd.receipt import Status
 from pushd.record import (
     InvalidToken,
@@ -36,9 +38,12 @@ from pushd.record import (
 )
 from pushd.statement import (
     FIND_RESULT,
+    FORGET_ATTEMPTS,
     FORGET_PUSH,
     LAST_INVALID,
+    LAST_INVALIDS,
     LAST_RESULT,
+    LAST_RESULTS,
     NEXT_INVALID,
     NEXT_RESULTS,
     OLDEST_RESULT,
@@ -70,13 +75,16 @@ class Results:
         clock: IReactorTime,
         unix: Callable[[], float],
         counters: Counters,
+        lanes: Mapping[int, LaneKey],
         stored: Callable[[list[Settled]], object],
     ) -> None:
-        """`unix` gives seconds since 1970. `stored` is told what is on disk and in the table
-        `pushes` no more. Call `load_thd` before use."""
+        """`unix` gives seconds since 1970; `lanes` are those that there are or were, by number.
+        `stored` is told what is on disk and in the table `pushes` no more. Call `load_thd` before
+        use."""
         self._store = store
         self._clock = clock
         self._unix = unix
+        self._lanes = lanes
         self._stored = stored
         self._seq = 0
         self._invalid_seq = 0
@@ -144,15 +152,28 @@ class Results:
     def _unit(self, added: list[Settled]) -> Unit:
         results: list[Row] = []
         invalid: list[Row] = []
+        tried: list[Row] = []
         # Numbered when written: had a later write overtaken it, a reader would miss it.
         for entry, outcome, settled_at, _ in added:
             self._seq += 1
-            results.append(result_row(self._seq, entry.job, outcome, settled_at))
+            number = entry.level.number // LEVELS
+            attempts = entry.attempts
+            if attempts is not None:
+                tried.append((entry.place,))
+            row = result_row(
+                self._seq, entry.job, outcome, settled_at, lane=number, attempts=attempts
+            )
+            results.append(row)
             if isinstance(outcome, Rejected) and _is_about_token(outcome):
                 self._invalid_seq += 1
                 invalid.append(invalid_token_row(self._invalid_seq, entry.job, outcome, settled_at))
         places: list[Row] = [(entry.place,) for entry, _, _, _ in added]
-        return Unit((SAVE_RESULT, results), (SAVE_INVALID, invalid), (FORGET_PUSH, places))
+        return Unit(
+            (SAVE_RESULT, results),
+            (SAVE_INVALID, invalid),
+            (FORGET_ATTEMPTS, tried),
+            (FORGET_PUSH, places),
+        )
 
     def _refused(self, added: list[Settled], error: StoreError) -> None:
         self._unstored.inc(len(added))
@@ -174,16 +195,26 @@ class Results:
     async def find(self, id: str) -> Status | None:
         """The status of a settled push, if it is known. Raises StoreError."""
         rows = await self._store.read(FIND_RESULT, id=id)
-        return result_of(rows[0]).status if rows else None
+        return result_of(rows[0], self._lanes).status if rows else None
 
     async def after(self, seq: int, most: int) -> list[Result]:
         """Up to `most` results with numbers above `seq`, in order. Raises StoreError."""
         rows: list[tuple[Any, ...]] = await self._store.read(NEXT_RESULTS, after=seq, most=most)
-        return [result_of(row) for row in rows]
+        return [result_of(row, self._lanes) for row in rows]
+
+    async def before(self, seq: int, most: int) -> list[Result]:
+        """Up to `most` results with numbers below `seq`, the newest first. Raises StoreError."""
+        rows: list[tuple[Any, ...]] = await self._store.read(LAST_RESULTS, before=seq, most=most)
+        return [result_of(row, self._lanes) for row in rows]
 
     async def invalid_tokens(self, seq: int, most: int) -> list[InvalidToken]:
         """Up to `most` invalid tokens with numbers above `seq`, in order. Raises StoreError."""
         rows: list[tuple[Any, ...]] = await self._store.read(NEXT_INVALID, after=seq, most=most)
+        return [invalid_token_of(row) for row in rows]
+
+    async def invalid_before(self, seq: int, most: int) -> list[InvalidToken]:
+        """Likewise, of invalid tokens."""
+        rows: list[tuple[Any, ...]] = await self._store.read(LAST_INVALIDS, before=seq, most=most)
         return [invalid_token_of(row) for row in rows]
 
     async def prune(self, before: int) -> None:

@@ -1,6 +1,7 @@
 """pushd's tables and statements, in SQLAlchemy Core.
 
     lanes ◀── pushes ──settled, one commit──▶ results, invalid_tokens ──retention──▶ gone
+                └── attempts, where one failed
 
 This is the definition; the daemon executes the texts that `ops.statement` compiles from it into
 `pushd/statement.py`. Inserts, and statements with `IN (:name)`, are executed for many rows at once
@@ -20,6 +21,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     bindparam,
     exists,
     func,
@@ -27,7 +29,7 @@ from sqlalchemy import (
     select,
 )
 
-from ops.statement import InsertNew
+from ops.statement import InsertNew, Upsert
 from pushd.place import SEQ_BITS
 
 MIGRATIONS = "pushd.migrations"
@@ -68,9 +70,27 @@ PUSHES = Table(
     Column("collapse_id", String(64)),
     Column("submitted_at", BigInteger, nullable=False),  # milliseconds since 1970, UTC
     Column("deadline", BigInteger, nullable=False),  # seconds since 1970, UTC
+    Column("collapse", BigInteger),  # see pushd.record.collapse_of; only where pushes collapse
 )
 
 Index("ix_pushes_id", PUSHES.c.id, unique=True)
+
+_COLLAPSES = PUSHES.c.collapse.is_not(None)
+
+Index(
+    "ix_pushes_to_collapse",
+    PUSHES.c.collapse,
+    sqlite_where=_COLLAPSES,
+    postgresql_where=_COLLAPSES,
+)
+"""Partial: a push that does not collapse costs it nothing."""
+
+ATTEMPTS = Table(
+    "attempts",
+    METADATA,
+    Column("place", _NUMBER, primary_key=True, autoincrement=False),  # of a push that waits
+    Column("attempts", Text, nullable=False),  # JSON, see pushd.attempt
+)
 
 RESULTS = Table(
     "results",
@@ -85,6 +105,8 @@ RESULTS = Table(
     Column("detail", String(500)),  # apns-unique-id, why it failed, or into what it collapsed
     Column("submitted_at", BigInteger, nullable=False),  # milliseconds since 1970, UTC
     Column("settled_at", BigInteger, nullable=False),  # milliseconds since 1970, UTC
+    Column("lane", Integer),  # its number; not known of those that are older than this column
+    Column("attempts", Text),  # JSON, see pushd.attempt; where one failed
 )
 
 Index("ix_results_id", RESULTS.c.id, unique=True)
@@ -99,6 +121,7 @@ INVALID_TOKENS = Table(
     Column("since", BigInteger),  # milliseconds since 1970, UTC, if Apple said
     Column("sent_at", BigInteger, nullable=False),  # of the push: milliseconds since 1970, UTC
     Column("settled_at", BigInteger, nullable=False),  # milliseconds since 1970, UTC
+    Column("credential", String(100)),  # not known of those that are older than this column
 )
 
 COUNT_PUSHES = (
@@ -124,17 +147,46 @@ FIND_PLACES = select(PUSHES.c.place).where(PUSHES.c.place.in_([bindparam("place"
 
 FIND_SETTLED = select(RESULTS.c.id).where(RESULTS.c.id.in_([bindparam("id")]))
 
+_PUSH_COLUMNS = [column for column in PUSHES.c if column.name != "collapse"]
+
+_WAITING = select(*_PUSH_COLUMNS, ATTEMPTS.c.attempts).select_from(
+    PUSHES.outerjoin(ATTEMPTS, ATTEMPTS.c.place == PUSHES.c.place)
+)
+"""What `pushd.record.entry_of` reads."""
+
 NEXT_PUSHES = (
-    PUSHES.select()
+    _WAITING.where(PUSHES.c.place > bindparam("after"), PUSHES.c.place < bindparam("before"))
+    .order_by(PUSHES.c.place)
+    .limit(bindparam("most"))
+    .offset(_START)
+)
+
+_LOOKED_AT = (
+    select(PUSHES.c.place)
     .where(PUSHES.c.place > bindparam("after"), PUSHES.c.place < bindparam("before"))
     .order_by(PUSHES.c.place)
     .limit(bindparam("most"))
     .offset(_START)
 )
 
-FIND_PUSH = PUSHES.select().where(PUSHES.c.id == bindparam("id"))
+LAST_LOOKED_AT = select(func.max(_LOOKED_AT.subquery("looked_at").c.place))
+"""Where a step of a search ends: no index knows of devices."""
+
+PUSHES_OF_DEVICE = _WAITING.where(
+    PUSHES.c.place > bindparam("after"),
+    PUSHES.c.place <= bindparam("last"),
+    PUSHES.c.device == bindparam("device"),
+).order_by(PUSHES.c.place)
+
+FIND_PUSH = _WAITING.where(PUSHES.c.id == bindparam("id"))
+
+FIND_COLLAPSING = _WAITING.where(PUSHES.c.collapse.in_([bindparam("collapse")]))
 
 FORGET_PUSH = PUSHES.delete().where(PUSHES.c.place.in_([bindparam("place")]))
+
+SAVE_ATTEMPTS = Upsert(ATTEMPTS)
+
+FORGET_ATTEMPTS = ATTEMPTS.delete().where(ATTEMPTS.c.place.in_([bindparam("place")]))
 
 SAVE_RESULT = InsertNew(RESULTS, RESULTS.c.id)
 
@@ -150,6 +202,14 @@ NEXT_RESULTS = (
     .offset(_START)
 )
 
+LAST_RESULTS = (
+    RESULTS.select()
+    .where(RESULTS.c.seq < bindparam("before"))
+    .order_by(RESULTS.c.seq.desc())
+    .limit(bindparam("most"))
+    .offset(_START)
+)
+
 SAVE_INVALID = INVALID_TOKENS.insert()
 
 LAST_INVALID = select(func.max(INVALID_TOKENS.c.seq))
@@ -158,6 +218,14 @@ NEXT_INVALID = (
     INVALID_TOKENS.select()
     .where(INVALID_TOKENS.c.seq > bindparam("after"))
     .order_by(INVALID_TOKENS.c.seq)
+    .limit(bindparam("most"))
+    .offset(_START)
+)
+
+LAST_INVALIDS = (
+    INVALID_TOKENS.select()
+    .where(INVALID_TOKENS.c.seq < bindparam("before"))
+    .order_by(INVALID_TOKENS.c.seq.desc())
     .limit(bindparam("most"))
     .offset(_START)
 )

@@ -6,7 +6,7 @@
 
 So a million waiting pushes take no more memory than forty thousand. Each level has room for some of
 its own whatever the others do, so that a lane which stands still keeps no other from moving. What
-is on disk only collapses with nothing until it comes into memory.
+is on disk only collapses, too: see `Queue`.
 """
 
 from __future__ import annotations
@@ -53,6 +53,8 @@ class Window:
         self._calls: dict[int, IDelayedCall] = {}
         """By lane: where a refill is tried again."""
         self._stopped = False
+        self.left: set[str] | None = None
+        """Ids forgotten since a query of pushes on disk began that may still show them."""
         self.entries: dict[str, Entry] = {}
         """By id: all in memory."""
         self.acknowledged = 0
@@ -81,12 +83,19 @@ class Window:
         self._bytes -= entry.size
         if entry.level.refilling:
             entry.level.gone.add(entry.id)
+        if self.left is not None:
+            self.left.add(entry.id)
 
     def seize(self, entry: Entry) -> bool:
         """Take a push that is on disk only out of its level, without it ever being in the lane; it
-        is to be forgotten later. False: it is, or was, in memory."""
+        is to be forgotten later. False: it is, or was, in memory, or we do not know of its commit
+        yet."""
         level = entry.level
+        if entry.place & SEQ_MASK > self.acknowledged:
+            return False
         if entry.place <= level.cursor or entry.id in self.entries or entry.id in level.gone:
+            return False
+        if self.left is not None and entry.id in self.left:
             return False
         level.spilled -= 1
         self.entries[entry.id] = entry
@@ -129,7 +138,8 @@ class Window:
             level.cursor = place
             if id_ not in level.gone and id_ not in self.entries:
                 level.spilled -= 1
-                self._load(lane, Entry(job_of(row, lane.key), level, place))
+                job, attempts = job_of(row, lane.key)
+                self._load(lane, Entry(job, level, place, attempts))
         level.refilling = False
         level.gone.clear()
         if not rows:  # somebody else emptied the table: nothing to wait for

@@ -13,7 +13,8 @@ from twisted.internet.defer import Deferred
 from ops.database import StoreError
 from ops.setting import ByteSize
 from protocols.apns.message import Broadcast
-from pushd import window
+from pushd import queue, window
+from pushd.attempt import Attempt, Attempts
 from pushd.job import Job, LaneKey
 from pushd.outcome import (
     Accepted,
@@ -35,6 +36,9 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
     made = Rig(tmp_path / "pushd.db")
     yield made
     made.close()
+
+
+MAIN = LaneKey("main", TOPIC)
 
 
 def ids(*numbers: int) -> list[str]:
@@ -91,6 +95,7 @@ def test_what_is_settled_leaves_the_queue_with_its_outcome(rig: Rig) -> None:
         id=job.id,
         state=State.SETTLED,
         submitted_at=START * 1000,
+        lane=MAIN,
         outcome=Accepted(apns_id=job.id, unique_id="U-1"),
         settled_at=START * 1000,
     )
@@ -195,7 +200,7 @@ def test_a_push_in_flight_is_not_replaced(rig: Rig) -> None:
     (first,) = rig.jobs()
     rig.submit(alert(2, device=7, collapse_id="score"))
     assert rig.status(push_id(1)) == Status(
-        id=push_id(1), state=State.SENDING, submitted_at=START * 1000
+        id=push_id(1), state=State.SENDING, submitted_at=START * 1000, lane=MAIN
     )
 
     rig.settle(first, Failed(why="HTTP 503", retry_at=START + 60.0))
@@ -533,8 +538,9 @@ def test_a_locked_database_refuses_pushes_and_loses_nothing(rig: Rig) -> None:
     other.close()
 
 
-def test_lanes_without_pushes_are_forgotten_at_the_start(rig: Rig) -> None:
-    """And their numbers never stand for another topic while one of their rows may be there."""
+def test_a_lane_keeps_its_number(rig: Rig) -> None:
+    """An outcome tells its credential and topic, though the lane is empty since, and whichever
+    lanes come and go."""
     rig.submit(alert(1), alert(2, topic="com.example.other"), alert(3, topic="com.example.third"))
     for topic in (TOPIC, "com.example.third"):
         rig.settle(rig.jobs(topic=topic)[0])
@@ -545,14 +551,160 @@ def test_lanes_without_pushes_are_forgotten_at_the_start(rig: Rig) -> None:
     rig.crash()
     rig.settle_down()
 
-    rows = rig.database.read_thd("SELECT topic FROM lanes ORDER BY topic", {})
-    assert rows == [("com.example.app",), ("com.example.fourth",), ("com.example.other",)]
+    topics = {n: status.lane for n in range(1, 6) if (status := rig.status(push_id(n)))}
+    assert topics == {
+        1: MAIN,
+        2: LaneKey("main", "com.example.other"),
+        3: LaneKey("main", "com.example.third"),
+        4: MAIN,
+        5: LaneKey("main", "com.example.fourth"),
+    }
     left = {lane.key.topic: [job.id for job in lane.take(9)] for lane in rig.queue.lanes.values()}
     assert left == {
         "com.example.other": ids(2),
         TOPIC: ids(4),
         "com.example.fourth": ids(5),
     }
+
+
+def test_of_too_many_lanes_the_oldest_empty_ones_are_forgotten(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their outcomes then tell no lane, rather than the wrong one: no number is given twice."""
+    monkeypatch.setattr(queue, "MAX_LANES", 2)
+    for number, topic in enumerate(("one", "two", "three", "four")):
+        rig.submit(alert(number, topic=topic))
+        rig.settle(rig.jobs(topic=topic)[0])
+        rig.crash()
+        rig.settle_down()
+
+    rig.submit(alert(9, topic="one"))
+
+    lanes = [status.lane for n in range(4) if (status := rig.status(push_id(n)))]
+    assert lanes == [None, None, LaneKey("main", "three"), LaneKey("main", "four")]
+    assert rig.lane("one").number == 5
+
+
+def test_attempts_that_failed_are_told_and_survive(rig: Rig) -> None:
+    """When, why, how many, and when the next one is due; after a restart it is not earlier."""
+    rig.submit(alert(1))
+    rig.settle(rig.jobs()[0], Failed(why="503 Shutdown", retry_at=START + 10.0))
+    rig.clock.advance(10)
+    rig.settle(rig.jobs()[0], Failed(why="429 TooManyRequests", retry_at=START + 70.0))
+    attempts = Attempts(
+        tries=2,
+        retry_at=(START + 70) * 1000,
+        told=(
+            Attempt(START * 1000, "503 Shutdown"),
+            Attempt((START + 10) * 1000, "429 TooManyRequests"),
+        ),
+    )
+
+    rig.crash()
+    before = rig.status(push_id(1))
+    rig.settle_down()
+    loaded = rig.status(push_id(1))
+    early = rig.take()
+    rig.clock.advance(60)
+    (job,) = rig.jobs()
+    rig.settle(job)
+    settled = rig.status(push_id(1))
+
+    assert [status and status.attempts for status in (before, loaded, settled)] == [attempts] * 3
+    assert (early, job.tries) == ([], 2)
+    assert rig.database.read_thd("SELECT * FROM attempts", {}) == []
+
+
+def test_of_many_attempts_the_first_and_the_last_are_told(rig: Rig) -> None:
+    """However long Apple is away, a push has no more than ten, each with a short reason."""
+    rig.submit(alert(1, deadline=START + 100_000))
+    for _ in range(20):
+        (job,) = rig.jobs()
+        rig.settle(job, Failed(why=f"{job.tries} \x1b" + "x" * 999, retry_at=rig.unix() + 1))
+        rig.clock.advance(1)
+
+    status = rig.status(push_id(1))
+
+    assert status is not None
+    assert status.attempts is not None
+    assert status.attempts.tries == 20
+    told = [attempt.why.partition(" ")[0] for attempt in status.attempts.told]
+    assert told == ["0", *map(str, range(11, 20))]
+    assert all(len(attempt.why) < 210 for attempt in status.attempts.told)
+
+
+def test_what_cannot_be_noted_of_an_attempt_delays_nothing(rig: Rig) -> None:
+    """A disk that fails loses the note; the next attempt is made at its time."""
+    rig.submit(alert(1))
+    (job,) = rig.jobs()
+    full_disk(rig)
+    rig.settle(job, Failed(why="x" * 8000, retry_at=START + 10.0))
+    free_disk(rig)
+
+    rig.clock.advance(10)
+
+    assert rig.take() == ids(1)
+
+
+def test_what_is_only_on_disk_collapses(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The newest of a collapse id wins, wherever the older ones wait: in memory or on disk, in its
+    own level or another; other topics, devices and ids are kept."""
+    monkeypatch.setattr(window, "LEVEL_MOST", 2)
+    rig.submit(
+        alert(1, device=7, collapse_id="score"),
+        *map(alert, (2, 3, 4)),
+        alert(5, device=8, collapse_id="score", priority=5),
+        alert(6, device=8, collapse_id="score"),
+        alert(7, device=7, collapse_id="news"),
+        alert(8, device=7, collapse_id="score"),
+    )
+    rig.submit(
+        alert(9, device=8, collapse_id="score"),
+        alert(10, device=8, collapse_id="score", topic="com.example.other"),
+    )
+    rig.submit(alert(11, device=7, collapse_id="score", priority=5))
+
+    outcomes = {n: rig.outcome(push_id(n)) for n in range(1, 12)}
+    assert {n: outcome for n, outcome in outcomes.items() if outcome is not None} == {
+        1: Collapsed(into=push_id(8)),
+        5: Collapsed(into=push_id(6)),
+        6: Collapsed(into=push_id(9)),
+        8: Collapsed(into=push_id(11)),
+    }
+    left = []
+    while jobs := rig.jobs():
+        left += [job.id for job in jobs]
+        for job in jobs:
+            rig.settle(job)
+    assert sorted(left) == ids(2, 3, 4, 7, 9, 11)
+    assert rig.queue.depth == 1
+
+
+def test_wakes_collapse_after_a_restart(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though nothing of the device is in memory yet."""
+    monkeypatch.setattr(window, "LEVEL_MOST", 2)
+    rig.submit(*(wake(n, device=n) for n in range(6)))
+    rig.crash()
+
+    rig.submit(wake(9, device=5))
+
+    assert rig.outcome(push_id(5)) == Collapsed(into=push_id(9))
+    assert rig.queue.depth == 6
+
+
+def test_an_attempt_that_fails_collapses_with_what_waits_on_disk(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A push in flight is not replaced, but once it has failed it is pointless."""
+    monkeypatch.setattr(window, "LEVEL_MOST", 2)
+    rig.submit(alert(1, device=7, collapse_id="score"), *map(alert, (2, 3, 4)))
+    (job,) = rig.jobs(1)
+    rig.submit(alert(5, device=7, collapse_id="score"))
+    assert rig.outcome(push_id(1)) is None
+
+    rig.settle(job, Failed(why="HTTP 503", retry_at=START + 10.0))
+
+    assert rig.outcome(push_id(1)) == Collapsed(into=push_id(5))
 
 
 def test_more_than_memory_holds_waits_on_disk(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -592,7 +744,7 @@ def test_what_is_only_on_disk_is_found_and_cancelled(
     cancelled = rig.result(rig.queue.cancel(push_id(8)))
     again = rig.result(rig.queue.cancel(push_id(8)))
 
-    assert found == Status(id=push_id(8), state=State.QUEUED, submitted_at=START * 1000)
+    assert found == Status(id=push_id(8), state=State.QUEUED, submitted_at=START * 1000, lane=MAIN)
     assert cancelled is not None
     assert cancelled.outcome == Cancelled()
     assert again == cancelled
@@ -703,4 +855,6 @@ def test_a_queue_that_stops_keeps_its_last_outcomes(rig: Rig) -> None:
     assert rig.woken == []
     rig.crash()
     rig.settle_down()
-    assert rig.take() == ids(1, 2)
+    assert rig.take() == ids(2)
+    rig.clock.advance(60)
+    assert rig.take() == ids(1)

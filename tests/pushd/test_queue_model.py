@@ -198,7 +198,16 @@ class QueueMachine(RuleBasedStateMachine):
             other = model.submitted[id_]
             if other.order_key == job.order_key and other.priority == job.priority:
                 assert other_place >= place, "left before its turn"
+            if other.collapse_key == job.collapse_key is not None and self.is_settled:
+                is_newer = other_place & SEQ_MASK > place & SEQ_MASK
+                assert not is_newer, "left though a newer one makes it pointless"
         model.in_flight[job.id] = job
+
+    @property
+    def is_settled(self) -> bool:
+        """Nothing is on its way to the disk, or from there."""
+        store = self.rig.store
+        return not (store._accepted or store.reader.queries or store.untold)
 
     def waiting(self) -> dict[str, int]:
         """Places of what is on disk, as far as the queue knows of the commit, and has no outcome on
