@@ -107,6 +107,14 @@ class Catalog:
         self._readings: dict[_Place, _Reading] = {}
         self._snapshot = Snapshot()
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether the last scan has read all that it saw; only a host name may be unknown yet."""
+        return all(
+            reading.is_settled or isinstance(reading.result, HostUnknown)
+            for reading in self._readings.values()
+        )
+
     def scan_thd(self) -> Snapshot:
         """The catalog as it is now: the same object as last time if nothing worth telling changed.
 

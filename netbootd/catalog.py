@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger, LogLevel
@@ -25,6 +25,8 @@ from netbootd.booter import (
 Defer = Callable[[Callable[[], Snapshot]], Deferred[Snapshot]]
 """Runs a function in a thread: `twisted.internet.threads.deferToThread`, or at once in a test."""
 
+LOOKS = 3
+"""After which a rescan is answered though a folder goes on changing."""
 UNREADABLE = "The image folders could not be read; the last catalog stays"
 
 
@@ -46,9 +48,11 @@ class CatalogWatch(Service):
         self._publication = publication
         self._in_thread = in_thread
         self._interval = interval
-        self._loop = LoopingCall(self._rescan)
+        self._loop = LoopingCall(self._look)
         self._loop.clock = clock
-        self._scanning: Deferred[None] | None = None
+        self._turn = DeferredLock()
+        """Of the one scan that may be under way."""
+        self._waiting: list[_Waiting] = []
         self._told: frozenset[_News] = frozenset()
 
     def startService(self) -> None:
@@ -61,23 +65,47 @@ class CatalogWatch(Service):
         done = self._loop.start(self._interval, now=False)
         done.addErrback(lambda failure: _log.failure("Catalog watch ended", failure=failure))
 
-    def stopService(self) -> Deferred[None] | None:
+    def stopService(self) -> Deferred[None]:
         """Wait for a scan that is under way."""
         super().stopService()  # type: ignore[no-untyped-call]
         if self._loop.running:
             self._loop.stop()
-        return self._scanning
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            one.done.callback(self._booter.snapshot)
+        return self._turn.run(lambda: None)
 
-    def _rescan(self) -> Deferred[None]:
-        self._scanning = Deferred.fromCoroutine(self._scan())
-        return self._scanning
+    async def rescan(self) -> Snapshot:
+        """Look at the folders at once; what there is when all that has changed is taken up."""
+        await self._scan()
+        if self._catalog.is_settled or not self.running:
+            return self._booter.snapshot
+        one = _Waiting(looks=LOOKS - 1, done=Deferred())
+        self._waiting.append(one)
+        return await one.done
+
+    def _look(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._look_again())
+
+    async def _look_again(self) -> None:
+        await self._scan()
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            one.looks -= 1
+            if self._catalog.is_settled or not one.looks:
+                one.done.callback(self._booter.snapshot)
+            else:
+                self._waiting.append(one)
 
     async def _scan(self) -> None:
+        await self._turn.acquire()
         try:
             self._publish(await self._in_thread(self._catalog.scan_thd))
         except Exception:
             # A folder may do anything while it is read; the last snapshot goes on serving.
             _log.failure(UNREADABLE)
+        finally:
+            self._turn.release()
 
     def _publish(self, snapshot: Snapshot) -> None:
         changed = snapshot is not self._booter.snapshot
@@ -122,6 +150,15 @@ class CatalogWatch(Service):
             yield _News(disabled.path, LogLevel.info, f"{_what(disabled)} is disabled")
         for error in snapshot.errors:
             yield _News(error.folder, LogLevel.warn, str(error))
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """Somebody who waits for what has changed to be taken up."""
+
+    looks: int
+    """That are left until they are answered, come what may."""
+    done: Deferred[Snapshot]
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,7 @@ class BootService(MultiService):
         self.publication = _publication(config)
         self.booter = CatalogBooter(self.publication)
 
-        self._add(self._catalog_watch())
+        self.catalog_watch = self._add(self._catalog_watch())
         self.link = self._add(Link(is_missed=config.dhcp.enabled))
         self.bsdp = self._bsdp_responder() if config.bsdp.enabled else None
         self.pxe = self._add(self._pxe_service()) if config.pxe.enabled else None

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from netbootd import __version__
+from netbootd.admin.images import image_routes
 from netbootd.admin.machines import machine_routes
 from netbootd.admin.shape import Served, Status
 from netbootd.admin.told import subscription
@@ -24,6 +25,7 @@ def routes(service: BootService) -> list[Route]:
         Route("GET", "/v1/status", lambda request: Json(status(service))),
         Route("GET", "/v1/events", lambda request: _events(service, request)),
         *machine_routes(service),
+        *image_routes(service),
     ]
 
 
