@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ops.cli import Failed
+from ops.cli import Failed, config_option
 
 if TYPE_CHECKING:
     from ops.backup import Manifest, State
@@ -24,10 +24,10 @@ def backup_command(daemon: str, state_of: StateOf) -> click.Command:
 
     @click.command("backup", short_help="Save the state to a file.")
     @click.argument("file", type=click.Path(path_type=Path))
-    @_config_option(daemon)
+    @config_option(daemon)
     @click.option("--replace", is_flag=True, help="FILE may exist; the new backup takes its place.")
     @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-    def backup(file: Path, config: Path | None, replace: bool, as_json: bool) -> None:
+    def backup(file: Path, configuration: Path | None, replace: bool, as_json: bool) -> None:
         """Save the database to FILE, whether the daemon runs or not.
 
         FILE is checked before it gets its name, and can be read by its owner only. If it is a
@@ -40,7 +40,7 @@ def backup_command(daemon: str, state_of: StateOf) -> click.Command:
         if file.is_dir():
             file /= f"{daemon}-{now:%Y%m%dT%H%M%SZ}.sqlite"
         try:
-            manifest = backup_thd(state_of(config), file, now=now, replace=replace)
+            manifest = backup_thd(state_of(configuration), file, now=now, replace=replace)
         except StoreError as error:
             raise Failed(str(error)) from None
         _tell(file, manifest, as_json=as_json)
@@ -53,10 +53,10 @@ def restore_command(daemon: str, state_of: StateOf) -> click.Command:
 
     @click.command("restore", short_help="Go back to the state in a file.")
     @click.argument("file", type=click.Path(path_type=Path))
-    @_config_option(daemon)
+    @config_option(daemon)
     @click.option("--look", is_flag=True, help="Only say what FILE is; change nothing.")
     @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-    def restore(file: Path, config: Path | None, look: bool, as_json: bool) -> None:
+    def restore(file: Path, configuration: Path | None, look: bool, as_json: bool) -> None:
         """Put the backup FILE in the place of the database. The daemon must not run meanwhile.
 
         The database that it replaces is kept beside it. A backup of an older version is brought to
@@ -65,7 +65,7 @@ def restore_command(daemon: str, state_of: StateOf) -> click.Command:
         from ops.backup import inspect_thd, restore_thd
         from ops.database import StoreError
 
-        state = state_of(config)
+        state = state_of(configuration)
         kept = None
         try:
             if look:
@@ -79,15 +79,6 @@ def restore_command(daemon: str, state_of: StateOf) -> click.Command:
             click.echo(f"{state.database} is restored; start {daemon}")
 
     return restore
-
-
-def _config_option(daemon: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    return click.option(
-        "--config",
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help=f"Configuration of {daemon}, which says where its database is. Default: none.",
-    )
 
 
 def _tell(file: Path, manifest: Manifest, *, as_json: bool, kept: Path | None = None) -> None:

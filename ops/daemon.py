@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -23,6 +24,7 @@ from ops import log
 from ops.config import ConfigError
 from ops.log import Destination, LogSettings
 from ops.service.inherited import Inherited
+from ops.service.leash import hold
 from ops.service.notify import Notifier, notifier_of
 from ops.start import StartError
 
@@ -164,6 +166,7 @@ def made(
         service.in_background = options.in_background
         service.call_when_running = reactor.callWhenRunning
         service.notifier = notifier_of(os.environ, pid=os.getpid(), clock=reactor)
+        reactor.callWhenRunning(hold, os.environ, partial(reactor.callFromThread, reactor.stop))
         bind(service)
     except StartError as error:
         raise SystemExit(f"{options.daemon}: {error}") from error

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from netbootd import __version__
-from netbootd.cli import backup, images
+from netbootd.cli import backup, images, service
 from netbootd.cli.doctor import doctor
 from netbootd.cli.machines import machines
 from ops.cli import ExitCode, Failed, Root
@@ -280,3 +280,4 @@ main.add_command(backup.restore)
 main.add_command(machines)
 main.add_command(images.images)
 main.add_command(doctor)
+main.add_command(service.service)

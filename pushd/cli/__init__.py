@@ -11,7 +11,7 @@ import click
 from ops.cli import ExitCode, Root
 from ops.completion import completion_of
 from pushd import __version__
-from pushd.cli import backup
+from pushd.cli import backup, service
 from pushd.cli.credentials import credentials
 from pushd.cli.csr import csr
 
@@ -205,3 +205,4 @@ main.add_command(csr)
 main.add_command(completion_of(main, "pushctl"))
 main.add_command(backup.backup)
 main.add_command(backup.restore)
+main.add_command(service.service)
