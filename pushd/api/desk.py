@@ -117,7 +117,8 @@ class Submission:
             return
         if self._wait:
             ids = [job.id for job in self._jobs]
-            self._watch = Watch(self._desk.queue, self._desk.clock, ids, self._finish)
+            sees = self._intake.identity.sees
+            self._watch = Watch(self._desk.queue, self._desk.clock, ids, self._finish, sees=sees)
         for _ in range(AT_ONCE):
             self._submit_chunk()
 
@@ -164,7 +165,11 @@ class Submission:
         """It was settled before we asked."""
 
         def found(status: Status | None) -> None:
-            if status is None or status.outcome is None:
+            if (
+                status is None
+                or status.outcome is None
+                or not self._intake.identity.sees(status.lane)
+            ):
                 watch.forget(id)
             else:
                 watch.found(id, status.outcome)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pushd.job import LaneKey
+
 
 class Scope(StrEnum):
     """What a client may do."""
@@ -43,6 +45,18 @@ class Identity:
 
     def uses(self, credential: str) -> bool:
         return self.credentials is None or credential in self.credentials
+
+    def sees(self, lane: LaneKey | None) -> bool:
+        """Whether it may hear of pushes with that credential and topic; None: with any, for nobody
+        knows any more."""
+        if lane is None:
+            return self.knows_all and self.credentials is None
+        return self.uses(lane.credential) and self.knows(lane.topic)
+
+    def sees_token(self, credential: str | None, topic: str) -> bool:
+        """Likewise, of a token that Apple called invalid when it was pushed to."""
+        known = self.credentials is None if credential is None else self.uses(credential)
+        return known and self.knows(topic)
 
     @property
     def knows_all(self) -> bool:

@@ -90,7 +90,8 @@ class Intake:
         max_age: float = MAX_AGE,
     ) -> None:
         """`unix` gives seconds since 1970; `max_age` is in seconds."""
-        self._identity = identity
+        self.identity = identity
+        """Whose pushes they are."""
         self._credentials = credentials
         self._unix = unix
         self._ids = ids
@@ -209,10 +210,10 @@ class Intake:
 
     def _choose(self, topic: str, wanted: str) -> str | Refusal:
         """The credential by which to send to `topic`."""
-        if not self._identity.knows(topic):
+        if not self.identity.knows(topic):
             detail = "this client may not push to that topic"
             return Refusal(status=403, reason=_DISALLOWED, detail=detail, path=".topic")
-        names = [n for n in self._credentials.names_for(topic) if self._identity.uses(n)]
+        names = [n for n in self._credentials.names_for(topic) if self.identity.uses(n)]
         if wanted:
             names = [name for name in names if name == wanted]
         if len(names) == 1:

@@ -124,6 +124,13 @@ class PushState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     id: Id
     state: State
     submitted_at: Milliseconds
+    credential: str | None = None
+    topic: str | None = None
+    attempts: tuple[Attempt, ...] = ()
+    """Those that failed: the first, and the last nine."""
+    tries: Annotated[int, Meta(ge=0, description="Attempts that failed and were put off.")] = 0
+    retry_at: Milliseconds | None = None
+    """Of the next attempt."""
     settled_at: Milliseconds | None = None
     outcome: Outcome | None = None
 
@@ -136,6 +143,9 @@ class FeedResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
     state: State
     submitted_at: Milliseconds
     settled_at: Milliseconds
+    credential: str | None = None
+    topic: str | None = None
+    tries: Annotated[int, Meta(ge=0, description="Attempts that failed and were put off.")] = 0
     outcome: Outcome = Outcome()
 
 

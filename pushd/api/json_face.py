@@ -74,15 +74,11 @@ class JsonFace:
             case "submit":
                 return self._submit(exchange, identity, values["wait"])
             case "status":
-                return self._status(exchange, found.id)
+                return self._status(exchange, identity, found.id)
             case "cancel":
-                return self._cancel(exchange, found.id)
+                return self._cancel(exchange, identity, found.id)
             case "results":
-                if not identity.knows_all:  # a result does not tell its topic
-                    detail = "the feed has the results of all topics; ask for pushes by id"
-                    exchange.respond(problem(403, "Forbidden", detail))
-                    return None
-                return self._results(exchange, values)
+                return self._results(exchange, identity, values)
             case "invalid_tokens":
                 return self._invalid_tokens(exchange, identity, values)
             case "health":
@@ -124,16 +120,22 @@ class JsonFace:
             return None
         return sink
 
-    def _status(self, exchange: Exchange, id: str) -> Sink:
+    def _status(self, exchange: Exchange, identity: Identity, id: str) -> Sink:
         async def find() -> Response:
             status = await self._desk.queue.find(id.lower())
-            return _unknown() if status is None else _said(encoded(status_of(status)))
+            if status is None or not identity.sees(status.lane):
+                return _unknown()
+            return _said(encoded(status_of(status)))
 
         return Answered(exchange).by(Deferred.fromCoroutine(find()))
 
-    def _cancel(self, exchange: Exchange, id: str) -> Sink:
+    def _cancel(self, exchange: Exchange, identity: Identity, id: str) -> Sink:
         async def cancel() -> Response:
-            status = await self._desk.queue.cancel(id.lower())
+            queue = self._desk.queue
+            status = await queue.find(id.lower())
+            if status is None or not identity.sees(status.lane):
+                return _unknown()
+            status = await queue.cancel(id.lower())
             if status is None:
                 return _unknown()
             if isinstance(status.outcome, Cancelled):
@@ -143,7 +145,7 @@ class JsonFace:
 
         return Answered(exchange).by(Deferred.fromCoroutine(cancel()))
 
-    def _results(self, exchange: Exchange, values: dict[str, int]) -> Sink:
+    def _results(self, exchange: Exchange, identity: Identity, values: dict[str, int]) -> Sink:
         def render(lines: Sequence[Result], next: int, more: bool) -> bytes:
             page = Results(results=tuple(map(line_of, lines)), next=next, more=more)
             return encoded(page)
@@ -152,7 +154,7 @@ class JsonFace:
             exchange,
             self._desk,
             read=self._desk.queue.results.after,
-            shows=lambda line: True,
+            shows=lambda line: identity.sees(line.status.lane),
             render=render,
             **values,
         )
@@ -170,7 +172,7 @@ class JsonFace:
             exchange,
             self._desk,
             read=self._desk.queue.results.invalid_tokens,
-            shows=lambda line: identity.knows(line.topic),
+            shows=lambda line: identity.sees_token(line.credential, line.topic),
             render=render,
             **values,
         )

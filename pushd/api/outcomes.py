@@ -14,6 +14,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
+from pushd.job import LaneKey
 from pushd.outcome import Outcome
 from pushd.queue import Queue
 from pushd.receipt import Status
@@ -27,10 +28,18 @@ class Watch:
     """One request that waits for its pushes."""
 
     def __init__(
-        self, queue: Queue, clock: IReactorTime, ids: Iterable[str], done: Callable[[], object]
+        self,
+        queue: Queue,
+        clock: IReactorTime,
+        ids: Iterable[str],
+        done: Callable[[], object],
+        *,
+        sees: Callable[[LaneKey | None], bool],
     ) -> None:
-        """From now on; `done` is not called before `begin`."""
+        """From now on; `done` is not called before `begin`. `sees` says whether who waits may know
+        of a push of that lane: an id may be another client's."""
         self._clock = clock
+        self._sees = sees
         self._done = done
         self._timer: IDelayedCall | None = None
         self._missing = {id: self._watched(queue, id) for id in ids}
@@ -67,7 +76,7 @@ class Watch:
         return queue.watch(id).addCallbacks(self._settled, _cancelled)
 
     def _settled(self, status: Status) -> None:
-        if status.outcome is not None:
+        if status.outcome is not None and self._sees(status.lane):
             self.known[status.id] = status.outcome
         self._missing.pop(status.id, None)
         self._finish_if_known()

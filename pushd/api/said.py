@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from pushd.api.item import (
+    Attempt,
     FeedResult,
     InvalidToken,
     Outcome,
     PushState,
     State,
 )
+from pushd.attempt import NONE
 from pushd.outcome import Accepted, Cancelled, Collapsed, Expired, Failed, Rejected
 from pushd.outcome import Outcome as QueueOutcome
 from pushd.receipt import State as QueueState
@@ -57,11 +59,16 @@ def outcome_of(outcome: QueueOutcome) -> Outcome:
 
 def status_of(status: Status) -> PushState:
     """One push."""
-    outcome = status.outcome
+    outcome, lane, attempts = status.outcome, status.lane, status.attempts or NONE
     return PushState(
         id=status.id,
         state=_WAITING[status.state] if outcome is None else state_of(outcome),
         submitted_at=status.submitted_at,
+        credential=None if lane is None else lane.credential,
+        topic=None if lane is None else lane.topic,
+        attempts=tuple(Attempt(at=one.at, why=one.why) for one in attempts.told),
+        tries=attempts.tries,
+        retry_at=attempts.retry_at if status.state is QueueState.QUEUED else None,
         settled_at=status.settled_at,
         outcome=None if outcome is None else outcome_of(outcome),
     )
@@ -82,6 +89,9 @@ def line_of(result: Result) -> FeedResult:
         state=state.state,
         submitted_at=state.submitted_at,
         settled_at=state.settled_at or 0,
+        credential=state.credential,
+        topic=state.topic,
+        tries=state.tries,
         outcome=state.outcome or Outcome(),
     )
 

@@ -13,7 +13,7 @@ from ops.log import json_line
 from pushd.api.bearer import new_token
 from pushd.api.outcomes import PAUSE
 from pushd.outcome import Accepted, Collapsed, Expired, Failed, Outcome, Rejected
-from tests.pushd.api.stand import PUSH, Stand
+from tests.pushd.api.stand import APP, PUSH, Stand
 from tests.pushd.rig import START, push_id
 from tests.pushd.test_queue import full_disk
 
@@ -40,15 +40,39 @@ def test_the_status_of_a_push(stand: Stand) -> None:
     over = stand.ask("GET", f"/v1/pushes/{id}")
 
     at = START * 1000
-    assert queued.json == {"id": id, "state": "queued", "submitted_at": at}
-    assert sending.json == {"id": id, "state": "sending", "submitted_at": at}
+    lane = {"credential": "main", "topic": APP}
+    assert queued.json == {"id": id, "state": "queued", "submitted_at": at, **lane}
+    assert sending.json == {"id": id, "state": "sending", "submitted_at": at, **lane}
     assert over.json == {
         "id": id,
         "state": "rejected",
         "submitted_at": at,
+        **lane,
         "settled_at": at,
         "outcome": {"status": 410, "reason": "Unregistered", "invalid_since": 5},
     }
+
+
+def test_the_story_of_a_push(stand: Stand) -> None:
+    """Each attempt that failed: when and why; when the next is due; and all of it in the end."""
+    id = stand.post(PUSH).json["id"]
+    (job,) = stand.rig.jobs()
+    stand.rig.settle(job, Failed(why="503 Shutdown", retry_at=START + 10.0))
+    waiting = stand.ask("GET", f"/v1/pushes/{id}").json
+    stand.rig.clock.advance(10)
+    (job,) = stand.rig.jobs()
+    sending = stand.ask("GET", f"/v1/pushes/{id}").json
+    stand.rig.settle(job)
+    over = stand.ask("GET", f"/v1/pushes/{id}").json
+    feed = stand.ask("GET", "/v1/results").json
+
+    attempts = [{"at": START * 1000, "why": "503 Shutdown"}]
+    assert (waiting["state"], waiting["retry_at"]) == ("queued", (START + 10) * 1000)
+    assert [told["attempts"] for told in (waiting, sending, over)] == [attempts] * 3
+    assert [told["tries"] for told in (waiting, sending, over)] == [1] * 3
+    assert "retry_at" not in sending
+    assert (over["state"], over["settled_at"]) == ("accepted", (START + 10) * 1000)
+    assert (feed["results"][0]["tries"], feed["results"][0]["topic"]) == (1, APP)
 
 
 @pytest.mark.parametrize(
@@ -298,9 +322,57 @@ def test_scopes_and_topics(tmp_path: Path) -> None:
         "another's topic": 403,
         "pushes there": 400,
         "another's credential": 400,
-        "all results": 403,
+        "all results": 200,
         "tokens": 200,
     }
+
+
+def test_a_client_sees_what_it_may_push_to(tmp_path: Path) -> None:
+    """Of pushes of other topics, or by other credentials, it hears nothing: neither by id, nor in
+    a feed, nor by handing in the same id."""
+    one, other = (new_token(Random(seed).randbytes) for seed in (1, 2))
+    scopes = 'scopes = ["submit", "read", "cancel"]'
+    clients = f"""
+        [[client]]
+        name = "one"
+        token = "{one.entry}"
+        topics = ["com.example.app"]
+        {scopes}
+        [[client]]
+        name = "other"
+        token = "{other.entry}"
+        topics = ["com.example.*"]
+        credentials = ["other"]
+        {scopes}
+    """
+    stand = Stand(tmp_path, anonymous=False, clients=clients)
+    mine = {"authorization": f"bearer {one.token}"}
+    theirs = {"authorization": f"bearer {other.token}"}
+    gone = stand.post({**PUSH, "device": "aa01"}, headers=mine).json["id"]
+    stand.rig.settle(stand.rig.jobs()[0], GONE)
+    waits = stand.post({**PUSH, "device": "aa02"}, headers=mine).json["id"]
+    elsewhere = {**PUSH, "topic": "com.example.two", "device": "aa03"}
+    sent = stand.post(elsewhere, headers=theirs).json["id"]
+
+    def seen(who: dict[str, str], id: str) -> int:
+        return stand.ask("GET", f"/v1/pushes/{id}", headers=who).status
+
+    by_id = [[seen(who, id) for id in (gone, waits, sent)] for who in (mine, theirs)]
+    feeds = [
+        [len(stand.ask("GET", f"/v1/{feed}", headers=who).json[key]) for who in (mine, theirs)]
+        for feed, key in (("results", "results"), ("invalid-tokens", "tokens"))
+    ]
+    cancelled = stand.ask("DELETE", f"/v1/pushes/{waits}", headers=theirs)
+    again = stand.post({**elsewhere, "id": gone}, "/v1/pushes?wait=1", headers=theirs, disk=True)
+    stand.clock.advance(1)
+    depth = stand.rig.queue.depth
+    stand.close()
+
+    assert by_id == [[200, 200, 404], [404, 404, 200]]
+    assert feeds == [[1, 0], [1, 0]]
+    assert cancelled.problem == (404, "UnknownPush", None)
+    assert (again.json["duplicate"], again.json.get("outcome")) == (True, None)
+    assert depth == 2
 
 
 def test_a_failed_login_is_logged_without_its_secret(tmp_path: Path) -> None:
