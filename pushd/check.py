@@ -66,14 +66,15 @@ def _api(settings: Config) -> Iterator[Finding]:
         load_tls(api)
         yield Finding(Severity.OK, "API", f"{api.certificate} and its key")
         if not api.anonymous:
-            yield from _clients(settings, load_clients(api.clients))
+            yield from clients_findings(settings, load_clients(api.clients))
     except ConfigError as error:
         yield Finding(Severity.ERROR, "API", str(error))
     for address in api.addresses:
         yield _port(address, api.port)
 
 
-def _clients(settings: Config, clients: ClientsFile) -> Iterator[Finding]:
+def clients_findings(settings: Config, clients: ClientsFile) -> Iterator[Finding]:
+    """Who may hand in pushes."""
     number = len(clients.clients)
     if not number:
         text = f"{settings.api.clients}: names no client; make one with `pushctl token new`"

@@ -30,7 +30,7 @@ from ops.text import escape
 MAX_HEAD: Final = 16384
 """Bytes of a proxy's answer before its empty line, of which most need a tenth."""
 
-_STATUS: Final = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: ([^\r\n]*))?\r?\n")
+STATUS: Final = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: ([^\r\n]*))?\r?\n")
 _END: Final = re.compile(rb"\r?\n\r?\n")
 
 
@@ -55,7 +55,7 @@ class TunnelEndpoint:
         return Deferred.fromCoroutine(self._connect(protocolFactory))
 
     async def _connect(self, factory: IProtocolFactory) -> IProtocol:
-        tunnel = _Tunnel(_request(self._target, self._authorization), factory)
+        tunnel = _Tunnel(connect_request(self._target, self._authorization), factory)
         await self._endpoint.connect(_Single(tunnel))
         return await tunnel.opened
 
@@ -75,7 +75,8 @@ def bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _request(target: str, authorization: bytes | None) -> bytes:
+def connect_request(target: str, authorization: bytes | None) -> bytes:
+    """What asks for a tunnel to `target`, host and port; `authorization` is `basic(...)`."""
     asked = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n".encode("ascii")
     if authorization is not None:
         asked += b"Proxy-Authorization: " + authorization + b"\r\n"
@@ -112,7 +113,7 @@ class _Tunnel(Protocol):
         if self.opened.called:
             return
         self._head += data
-        status = _STATUS.match(self._head)
+        status = STATUS.match(self._head)
         end = _END.search(self._head)
         if len(self._head) > MAX_HEAD or (status is None and b"\n" in self._head):
             self._refuse("the proxy does not answer in HTTP/1")

@@ -8,7 +8,6 @@ authorities, versions and names; what is more is that a refusal tells the step, 
 
 from __future__ import annotations
 
-import http.client
 import select
 import socket
 import time
@@ -31,7 +30,7 @@ from protocols.apns.engine import ClientEngine
 from protocols.apns.event import SlotsChanged
 from pushd.connection import H2
 from pushd.credential import CredentialError, Identity, read_password_thd
-from pushd.proxy import authority, basic
+from pushd.proxy import MAX_HEAD, STATUS, authority, basic, connect_request
 from pushd.settings import AppleSettings, Environment, ProxySettings
 
 T = TypeVar("T")
@@ -76,6 +75,7 @@ class Reached:
     """`TLSv1.3`."""
     root: str
     """The authority at the end of the chain."""
+    begins_at: datetime
     expires_at: datetime
     """Of the server's certificate."""
     streams: int
@@ -118,13 +118,14 @@ def reach_thd(
             raise Unreached("HTTP/2", "the server does not offer it (no h2 by ALPN)", remedy)
         with _told(verdict, host, identity is not None):
             streams = _greeted(wire, authority(host, port))
-        chain = tls.get_verified_chain(as_cryptography=True) or []
+        own, *above = tls.get_verified_chain(as_cryptography=True)
         return Reached(
             address=address,
             by_proxy=settings.proxy.host is not None,
             tls=tls.get_protocol_version_name(),
-            root=_name(chain[-1]) if chain else "",
-            expires_at=chain[0].not_valid_after_utc if chain else datetime.now(UTC),
+            root=_name(above[-1] if above else own),
+            begins_at=own.not_valid_before_utc,
+            expires_at=own.not_valid_after_utc,
             streams=streams,
             seconds=time.monotonic() - began,
         )
@@ -163,30 +164,45 @@ def _dialled(step: str, host: str, port: int, patience: float, remedy: str) -> s
 def _tunnelled(
     host: str, port: int, proxy: ProxySettings, proxy_host: str, patience: float
 ) -> socket.socket:
-    headers = {}
+    header = None
     if proxy.user is not None and proxy.password_file is not None:
         try:
-            password = read_password_thd(proxy.password_file)
+            header = basic(proxy.user, read_password_thd(proxy.password_file))
         except CredentialError as error:
             raise Unreached("proxy", f"{error.path}: {error.why}", error.remedy) from error
-        headers["Proxy-Authorization"] = basic(proxy.user, password).decode("ascii")
     remedy = "check apple.proxy.host and apple.proxy.port"
     tcp = _dialled("proxy", proxy_host, proxy.port, patience, remedy)
-    tunnel = http.client.HTTPConnection(proxy_host, proxy.port, timeout=patience)
-    tunnel.sock = tcp
-    tunnel.set_tunnel(host, port, headers)
     try:
-        cast(Any, tunnel)._tunnel()  # what its connect() does, behind a connection of its own
-    except (OSError, http.client.HTTPException) as error:
+        _ask_for_tunnel(tcp, host, port, header)
+    except BaseException:
         tcp.close()
-        said = escape(str(error).removeprefix("Tunnel connection failed: "), 80)
-        code = said[:3]
-        if code in ("401", "407"):  # 401 is what tinyproxy 1.11 says to a wrong password
-            remedy = "check apple.proxy.user and apple.proxy.password_file"
-        elif code.isdigit():
-            remedy = f"let the proxy CONNECT to {host}, port {port}"
-        raise Unreached("proxy", f"it answers {said or type(error).__name__}", remedy) from error
+        raise
     return tcp
+
+
+def _ask_for_tunnel(tcp: socket.socket, host: str, port: int, header: bytes | None) -> None:
+    head = b""
+    try:
+        tcp.sendall(connect_request(authority(host, port), header))
+        while (data := tcp.recv(MAX_HEAD)) and len(head) <= MAX_HEAD:
+            head += data
+            if b"\r\n\r\n" in head or b"\n\n" in head:
+                break
+    except OSError as error:
+        why = "it does not answer" if isinstance(error, TimeoutError) else str(error.strerror)
+        raise Unreached("proxy", why, _again()) from error
+    status = STATUS.match(head)
+    if status is None:
+        remedy = "check apple.proxy.host and apple.proxy.port"
+        raise Unreached("proxy", "what answers is no HTTP proxy", remedy)
+    code, phrase = int(status[1]), (status[2] or b"").decode("latin-1")
+    if 200 <= code < 300:
+        return
+    if code in (401, 407):  # 401 is what tinyproxy 1.11 says to a wrong password
+        remedy = "check apple.proxy.user and apple.proxy.password_file"
+    else:
+        remedy = f"let the proxy CONNECT to {host}, port {port}"
+    raise Unreached("proxy", f"the proxy answers {code} {escape(phrase, 80)}".rstrip(), remedy)
 
 
 # TLS.

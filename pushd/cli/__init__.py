@@ -14,6 +14,7 @@ from pushd import __version__
 from pushd.cli import backup, service
 from pushd.cli.credentials import credentials
 from pushd.cli.csr import csr
+from pushd.cli.doctor import doctor
 
 
 @click.group("pushctl", cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
@@ -202,6 +203,7 @@ def apns_simulator(
 
 main.add_command(credentials)
 main.add_command(csr)
+main.add_command(doctor)
 main.add_command(completion_of(main, "pushctl"))
 main.add_command(backup.backup)
 main.add_command(backup.restore)

@@ -4,6 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pushd.api.item import Outcome
+
+STATE_STYLES: Final = {
+    "queued": "cyan",
+    "waiting": "yellow",
+    "sending": "cyan",
+    "accepted": "green",
+    "rejected": "bold red",
+    "failed": "bold red",
+    "expired": "yellow",
+    "cancelled": "dim",
+    "collapsed": "dim",
+}
 
 
 def topics_shown(topics: Iterable[str]) -> str:
@@ -35,3 +51,34 @@ def span(left: timedelta) -> str:
         if number:
             return f"{number} {name}{'s' if number != 1 else ''}"
     return "0 seconds"
+
+
+def state_shown(state: str) -> tuple[str, str]:
+    """A state, and its style on a terminal."""
+    return state, STATE_STYLES.get(state, "")
+
+
+def outcome_words(state: str, outcome: Outcome | None) -> list[str]:
+    """What became of a push, in a line or two: what, and what to do."""
+    if outcome is None:
+        return []
+    if state == "accepted":
+        return ["Apple has it; it reaches the device when that can be reached"]
+    if state == "collapsed":
+        return [f"a newer push took its place: {outcome.collapsed_into}"]
+    if state == "expired":
+        return ["its time was over before it could be sent"]
+    if state == "cancelled":
+        return ["it was taken back before it was sent"]
+    from pushd.reason_text import plain
+
+    said = outcome.reason or "without a reason"
+    if outcome.status is not None:
+        said = f"{outcome.status} {said}"
+    known = plain(outcome.reason)
+    if known is None:
+        return [said]
+    meaning = f"{said}: {known.meaning}"
+    if outcome.invalid_since is not None:
+        meaning += f" (since {moment(outcome.invalid_since)} at the latest)"
+    return [meaning, f"→ {known.remedy}"]
