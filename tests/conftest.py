@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -23,4 +24,7 @@ def terminal() -> Iterator[None]:
         for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
             patch.delenv(name, raising=False)
         patch.setenv("TERM", "xterm-256color")
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            # A shell starts its background jobs so, and every program started here would inherit it.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         yield
