@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from netbootd import __version__
 from netbootd.admin.images import image_routes
+from netbootd.admin.leases import lease_routes
 from netbootd.admin.machines import machine_routes
 from netbootd.admin.shape import Served, Status
 from netbootd.admin.told import subscription
@@ -25,6 +26,7 @@ def routes(service: BootService) -> list[Route]:
         Route("GET", "/v1/status", lambda request: Json(status(service))),
         Route("GET", "/v1/events", lambda request: _events(service, request)),
         *machine_routes(service),
+        *lease_routes(service),
         *image_routes(service),
     ]
 

@@ -12,6 +12,7 @@ import click
 from netbootd import __version__
 from netbootd.cli import backup, images, service
 from netbootd.cli.doctor import doctor
+from netbootd.cli.leases import leases as leases_
 from netbootd.cli.machines import machines
 from ops.cli import ExitCode, Failed, Root
 from ops.completion import completion_of
@@ -135,26 +136,6 @@ def leases(file: Path, source: str | None, configuration: Path | None) -> None:
     from netbootd.dhcp.importer.command import import_leases
 
     import_leases(file, source, configuration)
-
-
-@main.command("leases", short_help="List the leases of the DHCP server.")
-@click.option(
-    "--config",
-    "configuration",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Configuration of netbootd, which says where its database is. Default: none.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, with all that is known.")
-def list_leases(configuration: Path | None, as_json: bool) -> None:
-    """List the leases of the DHCP server: address, end in local time, state, machine, name.
-
-    They are read from the database, whether netbootd runs or not; nothing is changed. Be who it
-    runs as, or root.
-    """
-    from netbootd.dhcp.lease_list import list_leases
-
-    list_leases(configuration, as_json=as_json)
 
 
 @main.group(short_help="Boot a simulated Mac from a server.")
@@ -281,3 +262,4 @@ main.add_command(machines)
 main.add_command(images.images)
 main.add_command(doctor)
 main.add_command(service.service)
+main.add_command(leases_)

@@ -53,7 +53,7 @@ class Leases:
         and `done` is told None or the error."""
         settled = partial(self._settled, lease, done)
         try:
-            self._store.submit(SAVE_LEASE, _row(lease), settled)
+            self._store.submit(SAVE_LEASE, row_of(lease), settled)
         except StoreError as error:
             settled(error)
 
@@ -69,7 +69,7 @@ class Leases:
 
     def record(self, lease: Lease) -> None:
         """Store a lease that was released or declined. No answer depends on it."""
-        self._submit(SAVE_LEASE, _row(lease))
+        self._submit(SAVE_LEASE, row_of(lease))
 
     def prune(self, before: int) -> int:
         """Forget leases that ended before `before`, unix seconds; tells how many."""
@@ -100,7 +100,8 @@ class Leases:
         _log.info("Leases are stored again")
 
 
-def _row(lease: Lease) -> dict[str, int | str]:
+def row_of(lease: Lease) -> dict[str, int | str]:
+    """As the store keeps it."""
     address, client, hardware, state, starts, ends, host_name, circuit_id, remote_id = lease
     return {
         "address": address,

@@ -20,6 +20,12 @@ from netbootd.dhcp.lease_log import lease_log
 from netbootd.dhcp.leases import Leases
 from netbootd.dhcp.plan import plan_of
 from netbootd.dhcp.probe import Prober
+from netbootd.dhcp.reservation import (
+    MAX_RESERVATIONS,
+    Reservation,
+    Reservations,
+    objection,
+)
 from netbootd.dhcp.responder import DhcpResponder, Place
 from netbootd.dhcp.settings import DhcpSettings
 from netbootd.dhcp.teller import DhcpTeller
@@ -27,10 +33,11 @@ from netbootd.interface import Interface
 from netbootd.timeline import Timeline
 from ops.config import Invalid
 from ops.counter import Counters
+from ops.setting import MacAddress
 from ops.start import StartError
 from ops.store import Store
 from protocols.dhcp.server.case import BootAnswer, Link
-from protocols.dhcp.server.lease import LeaseTable
+from protocols.dhcp.server.lease import Lease, LeaseTable
 from protocols.dhcp.server.plan import Plan
 
 PRUNE_INTERVAL: Final = 600.0
@@ -63,6 +70,7 @@ class DhcpService(Service):
         self._boot = boot
         timeline.listen(lease_log(Logger("netbootd.dhcp")))
         self.leases = Leases(store, LeaseTable(), counters)
+        self.reservations = Reservations(store)
         self.prober = Prober(
             reactor=reactor,
             method=settings.probe,
@@ -107,8 +115,11 @@ class DhcpService(Service):
     # Our own.
 
     def load_thd(self) -> None:
-        """Read the leases. Blocks; call it once the store is open. Raises StoreError."""
+        """Read leases and reservations. Blocks; call it once the store is open. Raises
+        StoreError."""
         self.leases.load_thd()
+        if self.reservations.load_thd().all:
+            self.responder.use(self._plan(self._settings), _admission(self._settings))
 
     def serve(self, interfaces: Sequence[Interface]) -> None:
         """The table of interfaces has changed."""
@@ -132,12 +143,35 @@ class DhcpService(Service):
         self.prober.method, self.prober.wait = settings.probe, settings.probe_time
         self.responder.use(plan, _admission(settings))
 
+    async def reserve(self, wanted: Reservation) -> None:
+        """Keep an address for a machine from now on. Raises Invalid if it cannot be, StoreError if
+        it cannot be stored."""
+        reservations = self.reservations
+        why = objection(wanted, self._settings, reservations.all, self._ours())
+        if why is None and len(reservations.all) >= MAX_RESERVATIONS:
+            why = Invalid("mac", f"{MAX_RESERVATIONS} are reserved", "write [[dhcp.host]] instead")
+        if why is not None:
+            raise why
+        await reservations.add(wanted)
+        self.apply(self._settings)
+
+    async def unreserve(self, mac: MacAddress) -> None:
+        """Keep no address for a machine any more. Raises StoreError."""
+        await self.reservations.remove(mac)
+        self.apply(self._settings)
+
+    def end(self, lease: Lease) -> Lease:
+        """Take a lease back: its address is anybody's from now on. Returns it as it is then."""
+        ended = self.leases.table.release(lease, int(self._now()))
+        self.leases.record(ended)
+        return ended
+
     def _ours(self) -> frozenset[IPv4Address]:
         return frozenset(address.ip for one in self._interfaces for address in one.addresses)
 
     def _plan(self, settings: DhcpSettings) -> Plan:
         try:
-            return plan_of(settings, ours=self._ours())
+            return plan_of(self.reservations.settings(settings, self._ours()), ours=self._ours())
         except Invalid as error:
             raise StartError(f"dhcp.{error.key}: {error.problem}; {error.remedy}") from error
 

@@ -11,9 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from netbootd.cli import main
-from netbootd.dhcp.lease_list import table
 from netbootd.service import DATABASE
-from netbootd.statement import SAVE_LEASE, SCHEMA
+from netbootd.statement import SAVE_LEASE, SAVE_RESERVATION, SCHEMA
 from ops.database import Database
 
 FUTURE = 4102444800  # 2100-01-01T00:00:00Z
@@ -109,6 +108,8 @@ def test_leases_as_json(tmp_path: Path, database: Database) -> None:
         "until": "2023-11-15T00:13:20+01:00",
         "circuit_id": None,
         "remote_id": None,
+        "reserved": None,
+        "reserved_for": None,
     }
     assert (records[2]["hardware"], records[2]["until"]) == (None, None)
 
@@ -146,13 +147,27 @@ def test_something_else(tmp_path: Path, database: Database) -> None:
     assert "cannot be read: file is not a database" in result.output
 
 
-def test_a_narrow_terminal() -> None:
-    """Where a line is too long for the terminal, each lease has two."""
-    rows = [("192.168.100.101", "2026-11-22 11:46", "released", "a8:20:66:01:02:03", "imac-17")]
+def test_reservations_are_listed(tmp_path: Path, database: Database) -> None:
+    """Beside its lease, or for itself; those of the configuration, too."""
+    (tmp_path / "netbootd.toml").write_text(
+        '[state]\ndirectory = "state"\n'
+        '[[dhcp.subnet]]\nnetwork = "10.0.0.0/24"\n'
+        '[[dhcp.host]]\nname = "printer"\nmac = "00:11:22:33:44:55"\naddress = "10.0.0.7"\n'
+    )
+    reservation: dict[str, int | str] = {
+        "mac": "a8:20:66:01:02:03",
+        "address": "10.0.0.9",
+        "name": "imac-17",
+        "reserved_at": 1_700_000_000,
+    }
+    assert database.write_thd([(SAVE_RESERVATION, reservation)]) == [None]
 
-    assert len(table(rows, 80)) == 2
-    assert len(table(rows, None)) == 2
-    assert table(rows, 60)[2:] == [
-        "192.168.100.101  2026-11-22 11:46  released",
-        "  a8:20:66:01:02:03  imac-17",
+    lines = leases(tmp_path).output.splitlines()
+    records = json.loads(leases(tmp_path, "--json").output)
+
+    assert [" ".join(line.split()) for line in lines[1:3]] == [
+        "10.0.0.7 reserved 00:11:22:33:44:55 printer",
+        "10.0.0.9 2100-01-01 01:00 bound, reserved a8:20:66:01:02:03 a\\x1b[31m",
     ]
+    assert [record["reserved"] for record in records] == ["configuration", "netbootctl", None, None]
+    assert records[1]["reserved_for"] == "a8:20:66:01:02:03"
