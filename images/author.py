@@ -166,8 +166,6 @@ def _appearing(path: Path) -> Iterator[Path]:
             yield folder
             read_bundle_thd(folder)
         except BundleError as error:
-            if not error.path.is_relative_to(folder):
-                raise
             place = path / error.path.relative_to(folder)
             raise BundleError(place, error.why, error.remedy) from error
         for parent, _, _ in os.walk(folder):

@@ -84,7 +84,10 @@ def edited(data: bytes, keys: Mapping[str, Any], path: Path) -> bytes:
     after = None if data.startswith(_BINARY) else _edited_text(data, keys, wanted)
     if after is None:
         form = plistlib.FMT_BINARY if data.startswith(_BINARY) else plistlib.FMT_XML
-        after = plistlib.dumps(wanted, fmt=form, sort_keys=False)
+        try:
+            after = plistlib.dumps(wanted, fmt=form, sort_keys=False)
+        except ValueError as error:  # control characters; XML has none
+            raise BundleError(path, f"cannot hold that: {error}", "write it without") from error
     parse_info(after, path)
     return after
 
@@ -148,7 +151,11 @@ def edited_toml(data: bytes, keys: Mapping[str, bool], path: Path) -> bytes:
         text, count = re.subn(rf"(?m)^{key}\s*=\s*(?:true|false)", line, text, count=1)
         if not count:
             text = f"{line}\n{text}"
-    if tomllib.loads(text) != {**before, **keys}:
+    try:
+        is_right = tomllib.loads(text) == {**before, **keys}
+    except tomllib.TOMLDecodeError:
+        is_right = False
+    if not is_right:
         raise BundleError(path, f"has {' and '.join(keys)} where we do not find it", "edit it")
     return text.encode()
 

@@ -143,6 +143,47 @@ def test_full_disk_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_progress_and_the_name_of_the_root_image(tmp_path: Path) -> None:
+    """Every byte is told, to the last; the root image is called as its maker wants."""
+    told: list[tuple[int, int]] = []
+    root_image = io.BytesIO(b"??" + b"disk" * 100)
+    root_image.seek(2)
+
+    bundle = made(
+        tmp_path / "Lab.nbi",
+        root_image=root_image,
+        root_name="NetBoot.dmg",
+        progress=lambda *step: told.append(step),
+    )
+
+    assert (bundle.root_image, bundle.sizes["NetBoot.dmg"]) == ("NetBoot.dmg", 400)
+    assert told[-1][0] == told[-1][1] == sum(bundle.sizes.values())
+
+
+def test_an_id_that_another_image_has(tmp_path: Path) -> None:
+    """It is refused before anything is written."""
+    made(tmp_path / "A.nbi")
+    snapshot = scan_thd([Root(tmp_path)])
+
+    with pytest.raises(BundleError, match="same Index, 42, as"):
+        made(tmp_path / "B.nbi", beside=snapshot)
+    made(tmp_path / "B.nbi", index=43, beside=snapshot)
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["A.nbi", "B.nbi"]
+
+
+def test_a_maker_that_is_stopped(tmp_path: Path) -> None:
+    """Whoever watches the progress may end it, and nothing is left behind."""
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        made(tmp_path / "Lab.nbi", progress=stop)
+
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_sample_bundle(tmp_path: Path) -> None:
     """The sample is a bundle like any other, with a root image that is intact."""
     bundle = sample_bundle_thd(tmp_path / "S.nbi", root_image_size=1_000_000)

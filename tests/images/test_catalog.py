@@ -302,6 +302,20 @@ def test_mended_bundle_is_published(tmp_path: Path) -> None:
     assert names(catalog.scan_thd()) == ["A.nbi"]
 
 
+def test_a_change_is_settled_when_it_was_seen_twice(tmp_path: Path) -> None:
+    """Until then somebody may still be copying."""
+    catalog = Catalog([Root(tmp_path)])
+    catalog.scan_thd()
+    make_folder(tmp_path)
+
+    settled = []
+    for _ in range(3):
+        catalog.scan_thd()
+        settled.append(catalog.is_settled)
+
+    assert settled == [False, True, True]
+
+
 def test_unknown_host_is_tried_again(tmp_path: Path) -> None:
     """A name server that comes back is noticed, though nothing changed on disk."""
     known: dict[str, str] = {}
@@ -315,6 +329,7 @@ def test_unknown_host_is_tried_again(tmp_path: Path) -> None:
     catalog = Catalog([Root(tmp_path)], lookup=lookup)
 
     first = catalog.scan_thd()
+    assert catalog.is_settled
     assert "images.lan" in whys(first)["NBImageInfo.plist"]
     assert catalog.scan_thd() is first
     known["images.lan"] = "10.0.0.9"

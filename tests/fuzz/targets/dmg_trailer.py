@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 
 from images.dmg import DmgError, inspect_thd, verify_thd
+from images.sectors import verify_partitions_thd
 
 
 def target(data: bytes) -> None:
@@ -18,3 +19,4 @@ def target(data: bytes) -> None:
     assert 0 <= image.data_fork.start <= image.data_fork.stop <= len(data)
     assert image.sector_count is None or image.sector_count >= 0
     verify_thd(file, image)
+    assert len(verify_partitions_thd(file, image)) == len(image.partitions)
