@@ -19,6 +19,7 @@ from netbootd.pxe.settings import PxeSettings
 from ops import config, state
 from ops.config import Invalid
 from ops.log import LogSettings
+from ops.metrics import MetricsSettings
 from ops.setting import ByteSize, Duration, InterfacePattern, MacAddress, Port, TlsVersion
 from ops.web.settings import AdminSettings
 
@@ -272,6 +273,7 @@ class Config(Struct, frozen=True, kw_only=True):
     state: StateSettings = StateSettings()
     history: HistorySettings = HistorySettings()
     admin: AdminSettings = AdminSettings()
+    metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@
         watch       InterfaceWatch
         neighbours  Neighbours                 other DHCP servers, firewalls
         admin       AdminService               what the command line asks
+        metrics     MetricsService             what Prometheus asks, if [metrics] is enabled
 
 Ports are bound first; then root is given up, if the configuration names a user; then the database
 is opened, the images are read, as that user, and the sockets begin to read.
@@ -72,6 +73,7 @@ from ops.web.route import Route
 if TYPE_CHECKING:
     from netbootd.dhcp.service import DhcpService
     from netbootd.pxe.service import PxeService
+    from ops.metrics_service import MetricsService
 
 DATABASE = "netbootd.sqlite"
 
@@ -143,6 +145,7 @@ class BootService(MultiService):
             )
         )
         self.admin = self._add(self._admin_service()) if config.admin.enabled else None
+        self.metrics = self._add(self._metrics_service()) if config.metrics.enabled else None
 
     def _add(self, part: Part) -> Part:
         part.setServiceParent(self)  # type: ignore[no-untyped-call]
@@ -181,6 +184,7 @@ class BootService(MultiService):
             (self.tftp, "TFTP", "UDP", config.tftp.port),
             (self.http, "HTTP", "TCP", config.http.port),
             (self.https, "HTTPS", "TCP", config.https.port),
+            (self.metrics, "metrics", "TCP", config.metrics.port),
         ):
             try:
                 if part is not None:
@@ -403,6 +407,11 @@ class BootService(MultiService):
         return AdminService(
             self._world.reactor, config.admin, state_directory(config.state), routes=routes
         )
+
+    def _metrics_service(self) -> MetricsService:
+        from netbootd.metric import metrics  # 5 MiB that only its users need
+
+        return metrics(self, self._config, self._world)
 
     def _interface_watch(self) -> InterfaceWatch:
         return InterfaceWatch(

@@ -27,10 +27,13 @@ def example(settings: type[Struct], heading: str) -> str:
 
 
 def field_texts(settings: type[Struct]) -> dict[str, str]:
-    """The docstring below each field of `settings`, by field name."""
+    """The docstring below each field of `settings`, by field name; of what it inherits, too."""
+    texts: dict[str, str] = {}
+    for base in settings.__bases__:
+        if base is not Struct and issubclass(base, Struct):
+            texts |= field_texts(base)
     (definition,) = ast.parse(textwrap.dedent(inspect.getsource(settings))).body
     assert isinstance(definition, ast.ClassDef)  # noqa: S101 - it is the source of a class
-    texts = {}
     for field, text in zip(definition.body, definition.body[1:], strict=False):
         match field, text:
             case (

@@ -113,6 +113,11 @@ class Store:
         self._reader = Reader(self._database, self._reactor)
         threading.Thread(target=self._run_thd, name="store writer", daemon=True).start()
 
+    @property
+    def waiting(self) -> int:
+        """Writes that are not on disk yet: a gauge."""
+        return self._accepted
+
     def read_thd(self, statement: Statement, **parameters: Any) -> list[tuple[Any, ...]]:
         """All rows of a query. Blocks, so only before the daemon serves. Raises StoreError."""
         return self._database.read_thd(statement, parameters)

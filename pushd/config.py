@@ -15,6 +15,8 @@ from msgspec import Meta, Struct, field
 from ops import config, state
 from ops.config import Invalid
 from ops.log import LogSettings
+from ops.metrics import MetricsSettings
+from ops.setting import Port
 from ops.web.settings import AdminSettings
 from pushd.api.settings import ApiSettings
 from pushd.queue_settings import QueueSettings
@@ -29,6 +31,14 @@ class StateSettings(Struct, frozen=True, kw_only=True):
     directory: Annotated[Path | None, Meta(examples=["/var/lib/pushd"])] = None
     """Folder of the database; created if missing. Default: /var/lib/pushd for root, otherwise
     $XDG_STATE_HOME/pushd (~/.local/state/pushd), %PROGRAMDATA%\\pushd on Windows."""
+
+
+class PushMetricsSettings(MetricsSettings, frozen=True, kw_only=True):
+    """Metrics for Prometheus, at http://…/metrics. They are numbers only, for everybody who reaches
+    the port. See docs/monitoring.md."""
+
+    port: Port = 9068
+    """TCP port."""
 
 
 class Config(Struct, frozen=True, kw_only=True):
@@ -46,6 +56,7 @@ class Config(Struct, frozen=True, kw_only=True):
     queue: QueueSettings = QueueSettings()
     state: StateSettings = StateSettings()
     admin: AdminSettings = AdminSettings()
+    metrics: PushMetricsSettings = PushMetricsSettings()
     log: LogSettings = LogSettings()
 
     def __post_init__(self) -> None:

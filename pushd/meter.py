@@ -11,7 +11,10 @@ from protocols.apns.reason import Disposition
 LATENCIES: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """Seconds: upper bounds of the buckets; one more takes what is slower."""
 
-_ANSWERS: Final = {
+SLOWER: Final = "pushd_answers_slower_total"
+"""The counter of what is slower than all bounds."""
+
+DISPOSITIONS: Final = {
     Disposition.ACCEPTED: ("accepted", "Pushes that Apple accepted"),
     Disposition.DROP_TOKEN: ("unregistered", "Pushes to devices that are gone (410)"),
     Disposition.BAD_TOKEN: ("bad_token", "Pushes to tokens that are none of the environment"),
@@ -23,20 +26,20 @@ _ANSWERS: Final = {
 }
 
 
+def bucket_name(bound: float) -> str:
+    """The counter of what took `bound` seconds at most."""
+    return f"pushd_answers_within_{round(bound * 1000)}_ms_total"
+
+
 class Latency:
     """A histogram of the time from sending a push to its answer."""
 
     __slots__ = ("_counts", "total")
 
     def __init__(self, counters: Counters) -> None:
-        names = [f"within_{round(bound * 1000)}_ms" for bound in LATENCIES] + ["slower"]
-        made = [
-            counters.counter(
-                f"pushd_answers_{name}_total", "Answers that took so long, and longer than the last"
-            )
-            for name in names
-        ]
-        self._counts = made
+        help = "Answers that took so long, and longer than the last"
+        names = [*map(bucket_name, LATENCIES), SLOWER]
+        self._counts = [counters.counter(name, help) for name in names]
         self.total = 0.0
         """Seconds of all answers together."""
 
@@ -60,7 +63,7 @@ class Meter:
 
         self.answers = {
             disposition: counter(f"pushes_{name}", help)
-            for disposition, (name, help) in _ANSWERS.items()
+            for disposition, (name, help) in DISPOSITIONS.items()
         }
         self.accepted = self.answers[Disposition.ACCEPTED]
         self.expired = counter("pushes_expired", "Pushes whose time was up before Apple had them")

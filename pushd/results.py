@@ -10,7 +10,7 @@ does. Meanwhile `failing` is true, and nothing more should be sent whose outcome
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Self, TypeAlias
 
 from twisted.internet.defer import Deferred
@@ -95,6 +95,7 @@ class Results:
         self._added: list[Settled] = []
         self._call: IDelayedCall | None = None
         self._listeners: list[Callable[[], object]] = []
+        self._observers: list[Callable[[Sequence[Settled]], object]] = []
         self._stopped = False
         self.failing = False
         """The disk refuses what is to be kept."""
@@ -115,6 +116,10 @@ class Results:
     def listen(self, listener: Callable[[], object]) -> None:
         """Call it whenever there are new results, which are on disk."""
         self._listeners.append(listener)
+
+    def observe(self, observer: Callable[[Sequence[Settled]], object]) -> None:
+        """Call it with all that is settled, when that is on disk."""
+        self._observers.append(observer)
 
     def add(self, entry: Entry, outcome: Outcome, done: Done) -> None:
         """Keep a final outcome; `stored` is handed all that is given here."""
@@ -189,6 +194,8 @@ class Results:
             self.failing = False
             _log.info("Outcomes are stored again")
         self._stored(added)
+        for observer in self._observers:
+            observer(added)
         for listener in self._listeners:
             listener()
 

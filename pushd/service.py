@@ -7,6 +7,7 @@
         dispatcher    Dispatcher ── Dialer       connections to Apple, one pool per topic
         api           ApiService                 where programs hand in pushes
         admin         AdminService               what the command line asks
+        metrics       MetricsService             what Prometheus asks, if [metrics] is enabled
 
 The API's port is bound first; then root is given up, if the configuration names a user; then the
 database is opened and credentials are read, as that user. The end goes the other way: no push is
@@ -16,7 +17,7 @@ taken in any more, then Apple's answers are awaited, then the last outcome is co
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -48,6 +49,9 @@ from pushd.housekeeping import Housekeeping
 from pushd.queue import Queue
 from pushd.statement import SCHEMA
 from pushd.world import World
+
+if TYPE_CHECKING:
+    from ops.metrics_service import MetricsService
 
 FOR_APPLE = 1000
 """Connections to Apple that may be open at once: 250 topics with four each."""
@@ -107,6 +111,7 @@ class PushService(MultiService):
         )
         self.api = None if config.api.certificate is None else self._api()
         self.admin = self._admin() if config.admin.enabled else None
+        self.metrics = self._metrics() if config.metrics.enabled else None
 
     # What Twisted calls.
 
@@ -119,15 +124,18 @@ class PushService(MultiService):
             return
         self._bound = True
         self._allow_descriptors()
-        if self.api is None:
-            return
-        try:
-            self.api.privilegedStartService()
-        except OSError as error:
-            port = self._config.api.port
-            raise bind_error(
-                error, "the API", "TCP", port, daemon="pushd", settings="api.addresses"
-            ) from error
+        config = self._config
+        for part, service, port, settings in (
+            (self.api, "the API", config.api.port, "api.addresses"),
+            (self.metrics, "metrics", config.metrics.port, "metrics.addresses"),
+        ):
+            try:
+                if part is not None:
+                    part.privilegedStartService()
+            except OSError as error:
+                raise bind_error(
+                    error, service, "TCP", port, daemon="pushd", settings=settings
+                ) from error
 
     def privilegedStartService(self) -> None:
         """Bind the port, then give up root. Raises StartError."""
@@ -151,8 +159,9 @@ class PushService(MultiService):
         self.housekeeping.startService()
         if self.api is not None:
             self.api.startService()
-        if self.admin is not None:
-            self.admin.startService()
+        for part in (self.admin, self.metrics):
+            if part is not None:
+                part.startService()
         super().startService()  # type: ignore[no-untyped-call]
         # Not before the reactor hears signals: whoever waits for this line may send one.
         self._world.reactor.callWhenRunning(self._tell_ready)
@@ -167,10 +176,10 @@ class PushService(MultiService):
         parts: list[Service] = [self.dispatcher, self.housekeeping, self.credentials]
         if self.api is not None:
             parts.insert(0, self.api)
-        if self.admin is not None:
-            parts.insert(0, self.admin)
+        parts[:0] = [part for part in (self.admin, self.metrics) if part is not None]
         for part in parts:
-            if part.running or part is self.api:  # whose port may be bound before it runs
+            # Their ports may be bound before they run.
+            if part.running or part in (self.api, self.metrics):
                 await self._ended(part.stopService)
         await self._ended(super().stopService)
         self.queue.stop()
@@ -237,6 +246,11 @@ class PushService(MultiService):
             except CredentialError as error:
                 raise StartError(f"apple.trust_roots: {error}") from error
         return Dialer(settings, world=self._world, in_thread=self._in_thread, trust_roots=roots)
+
+    def _metrics(self) -> MetricsService:
+        from pushd.metric import metrics  # 5 MiB that only its users need
+
+        return metrics(self, self._config, self._world)
 
     def _in_thread(self, work: Callable[[], T]) -> Deferred[T]:
         reactor = self._world.reactor

@@ -158,6 +158,7 @@ class DhcpResponder:
 
     def use(self, plan: Plan, admission: Admission) -> None:
         """Go by these from now on; no lease is lost."""
+        self.plan = plan
         self._server = DatagramServer(DhcpServer(plan, self._table))
         self._reserved = plan.reserved
         self._admits = admission.admits if admission.allow or admission.deny else None

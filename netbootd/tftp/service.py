@@ -114,6 +114,11 @@ class TftpService(Service):
 
     # What Twisted calls.
 
+    @property
+    def under_way(self) -> int:
+        """Transfers at this moment: a gauge."""
+        return len(self._sessions)
+
     def privilegedStartService(self) -> None:
         """Bind the port, while we may. Raises OSError."""
         super().privilegedStartService()  # type: ignore[no-untyped-call]
