@@ -1,4 +1,4 @@
-"""Add a `[[credential]]` to a configuration file, and leave all else in it as it is.
+"""Tables of the configuration and of the file of clients, as an operator would write them.
 
 A table of an array may stand at the end of any TOML document, so it is appended: comments and order
 are the operator's. What would not be read again is not written.
@@ -7,12 +7,14 @@ are the operator's. What would not be read again is not written.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from ops.config import ConfigError, parse
 from ops.replace import replace_file
+from pushd.api.access import ClientsFile
 from pushd.config import Config
 from pushd.settings import CredentialSettings
 
@@ -27,6 +29,16 @@ def table_of(credential: CredentialSettings) -> str:
             lines.append(f"{field.encode_name} = {_literal(value)}")
     text = "\n".join([*lines, ""])
     parse(text.encode(), Config)
+    return text
+
+
+def client_table(name: str, token: str, scopes: Sequence[str], topics: Sequence[str]) -> str:
+    """The table of a client that logs in by `token`, an entry of `pushd.api.bearer`. Raises
+    ConfigError if a value is none that the file of clients may hold."""
+    values = {"name": name, "token": token, "scopes": tuple(scopes), "topics": tuple(topics)}
+    lines = [f"{key} = {_literal(value)}" for key, value in values.items()]
+    text = "\n".join(["[[client]]", *lines, ""])
+    parse(text.encode(), ClientsFile)
     return text
 
 

@@ -12,6 +12,7 @@ from ops.cli import ExitCode, Root
 from ops.completion import completion_of
 from pushd import __version__
 from pushd.cli import backup, service
+from pushd.cli.config import config
 from pushd.cli.credentials import credentials
 from pushd.cli.csr import csr
 from pushd.cli.doctor import doctor
@@ -31,19 +32,6 @@ def check(ctx: click.Context, file: Path | None) -> None:
     from pushd.check import check
 
     ctx.exit(check(file))
-
-
-@main.group(short_help="Print an example configuration.")
-def config() -> None:
-    """Configuration files."""
-
-
-@config.command(short_help="Print all settings with defaults.")
-def example() -> None:
-    """Print an annotated configuration file with every setting and its default."""
-    from pushd.config import example
-
-    click.echo(example(), nl=False)
 
 
 @main.command(short_help="Deliver pushes, all on this computer.")
@@ -101,26 +89,13 @@ def new_token(name: str, scopes: tuple[str, ...], topics: tuple[str, ...]) -> No
     What goes into the file of clients is printed; the token itself, which cannot be had again, on
     standard error.
     """
-    import json
     import secrets
 
-    from ops.config import parse
-    from pushd.api.access import ClientsFile
     from pushd.api.bearer import new_token
+    from pushd.config_edit import client_table
 
     made = new_token(secrets.token_bytes)
-    entry = "\n".join(
-        [
-            "[[client]]",
-            f"name = {json.dumps(name, ensure_ascii=False)}",
-            f"token = {json.dumps(made.entry)}",
-            f"scopes = {json.dumps(scopes)}",
-            f"topics = {json.dumps(topics)}",
-            "",
-        ]
-    )
-    parse(entry.encode(), ClientsFile)  # what we print can be read again
-    click.echo(entry, nl=False)
+    click.echo(client_table(name, made.entry, scopes, topics), nl=False)
     click.echo(f"The token of {name}, shown this once: {made.token}", err=True)
 
 
@@ -201,6 +176,7 @@ def apns_simulator(
         )
 
 
+main.add_command(config)
 main.add_command(credentials)
 main.add_command(csr)
 main.add_command(doctor)
