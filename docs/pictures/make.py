@@ -1,7 +1,7 @@
-"""Make demo.svg: `netbootctl demo` runs in a terminal, and the terminal is drawn as it was.
+"""Make the pictures: a command runs in a terminal, and the terminal is drawn as it was.
 
     pip install pyte
-    python docs/pictures/make.py
+    python docs/pictures/make.py [demo] [push-demo]
 
 The terminal is looked at ten times a second. What it shows at the end is the picture; what it
 showed on the way is played once, at its own pace, where the viewer animates.
@@ -26,8 +26,17 @@ import pyte
 COLUMNS, ROWS = 80, 13
 LOOK = 0.1
 """Seconds between two looks."""
-COMMAND = [str(Path(sys.executable).with_name("netbootctl")), "demo"]
-PROMPT = "$ netbootctl demo"
+PICTURES = {
+    "demo": (
+        "netbootctl demo",
+        "a simulated Mac boots over the network, stage by stage",
+    ),
+    "push-demo": (
+        "pushctl demo",
+        "ten thousand pushes are delivered, although the daemon is killed halfway",
+    ),
+}
+"""By file: the command, and what its picture shows."""
 
 CELL, LINE = 8.4, 20
 MARGIN, BAR = 18, 40
@@ -77,15 +86,19 @@ class Screen(pyte.Screen):
         super().select_graphic_rendition(*attributes, **kwargs)
 
 
-def record() -> list[Shown]:
-    """Run the demo; every row with the time for which it was shown."""
+def record(command: str) -> list[Shown]:
+    """Run it; every row with the time for which it was shown."""
     screen = Screen(COLUMNS, ROWS)
     stream = pyte.ByteStream(screen)
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(COLUMNS)}
+    program, *arguments = command.split()
     began = time.monotonic()
     with subprocess.Popen(  # noqa: S603 - our own command
-        COMMAND, stdout=theirs, stderr=theirs, env=environment
+        [Path(sys.executable).with_name(program), *arguments],
+        stdout=theirs,
+        stderr=theirs,
+        env=environment,
     ) as demo:
         os.close(theirs)
         history: list[Shown] = []
@@ -142,12 +155,12 @@ def _words(cells: list[tuple[int, pyte.screens.Char]]) -> Iterator[tuple[int, st
         yield cells[0][0] + match.start(), match[0]
 
 
-def draw(history: list[Shown]) -> str:
+def draw(command: str, what: str, history: list[Shown]) -> str:
     """The recording as an SVG."""
     width = 2 * MARGIN + COLUMNS * CELL
     lines = 2 + max(shown.line for shown in history)
     height = BAR + lines * LINE + MARGIN
-    prompt = Shown(-1, (Run(0, "$", "green", True), Run(2, PROMPT[2:], "white", True)), 0.0)
+    prompt = Shown(-1, (Run(0, "$", "green", True), Run(2, command, "white", True)), 0.0)
     body = "\n".join(_drawn(shown) for shown in [prompt, *history] if not _flicker(shown))
     dots = "".join(
         f'<circle cx="{MARGIN + 4 + 20 * n}" cy="20" r="6" fill="{fill}"/>'
@@ -155,7 +168,7 @@ def draw(history: list[Shown]) -> str:
     )
     return f"""\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" role="img">
-<title>netbootctl demo: a simulated Mac boots over the network, stage by stage</title>
+<title>{command}: {what}</title>
 <style>
 text {{ font: 14px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace;
   white-space: pre }}
@@ -204,5 +217,7 @@ def _colour(run: Run) -> str:
 
 
 if __name__ == "__main__":
-    target = Path(__file__).with_name("demo.svg")
-    target.write_text(draw(record()))
+    for name in sys.argv[1:] or PICTURES:
+        command, what = PICTURES[name]
+        target = Path(__file__).with_name(f"{name}.svg")
+        target.write_text(draw(command, what, record(command)))
