@@ -77,6 +77,14 @@ class Breaker:
             self.state = BreakerState.PROBING
         return 1
 
+    def accepted(self, pushes: int, now: float) -> None:
+        """Count so many pushes that were accepted."""
+        for counted in range(1, pushes + 1):
+            self.record(False, now)
+            if self.state is BreakerState.CLOSED and now < self._half_until:
+                self._total += pushes - counted
+                return
+
     def record(self, is_fault: bool, now: float) -> bool:
         """Count an answer. Whether the topic is stopped by it."""
         if self.state is BreakerState.OPEN:

@@ -199,8 +199,21 @@ class Delivery:
     def happened(self, connection: Connection, events: Sequence[Event]) -> None:
         """Answers, and what else became of pushes."""
         now = self._world.monotonic()
+        settle, observe = self._settle, self._meter.latency.observe
+        accepted = 0
         for event in events:
             kind = type(event)
+            if kind is Answered and event.answer.status == 200:  # type: ignore[union-attr]
+                attempt, answer = event.key, event.answer  # type: ignore[union-attr]
+                observe(now - attempt.sent_at)  # type: ignore[union-attr]
+                job = attempt.job  # type: ignore[union-attr]
+                id_ = answer.apns_id or job.id
+                settle(job, Accepted(apns_id=id_, unique_id=answer.unique_id))
+                accepted += 1
+                continue
+            if accepted:
+                self._accepted(connection, accepted, now)
+                accepted = 0
             if kind is Answered:
                 self._answered(connection, event.key, event.answer, now)  # type: ignore[union-attr, arg-type]
             elif kind is Unprocessed:
@@ -209,6 +222,8 @@ class Delivery:
                 self._uncertain(event.key, event.why)  # type: ignore[union-attr, arg-type]
             elif kind is GoingAway:
                 self._leave(event)  # type: ignore[arg-type]
+        if accepted:
+            self._accepted(connection, accepted, now)
 
     # Sending.
 
@@ -239,21 +254,33 @@ class Delivery:
             share = -(-(total - at) // len(able))
             for connection in able:
                 end = min(at + share, total)
-                while at < end and connection.free_slots > 0:
-                    self._send(connection, attempts[at], bearer, now)
-                    at += 1
+                at = self._send(connection, attempts, at, end, bearer, now)
             able = [connection for connection in able if connection.free_slots > 0]
         self._again.extendleft(reversed(attempts[at:]))  # a window is full
 
     def _send(
-        self, connection: Connection, attempt: Attempt, bearer: bytes | None, now: float
-    ) -> None:
-        attempt.sent_at = now
-        attempt.authorization = bearer
-        connection.send(attempt, self._writer.request(attempt.job.push, bearer), now)
-        self._under_way += 1
-        if self._reserve < MAX_RESERVE:
-            self._reserve += self._settings.retry_percent / 100
+        self,
+        connection: Connection,
+        attempts: list[Attempt],
+        start: int,
+        end: int,
+        bearer: bytes | None,
+        now: float,
+    ) -> int:
+        """Those from `start` to `end`, as far as there are slots; the first that was not sent."""
+        send, request = connection.send, self._writer.request
+        at = start
+        while at < end and connection.free_slots > 0:
+            attempt = attempts[at]
+            attempt.sent_at = now
+            attempt.authorization = bearer
+            send(attempt, request(attempt.job.push, bearer), now)
+            at += 1
+        sent = at - start
+        self._under_way += sent
+        earned = sent * self._settings.retry_percent / 100
+        self._reserve = max(self._reserve, min(self._reserve + earned, MAX_RESERVE))
+        return at
 
     def _disallow(self) -> None:
         """The credential is not for the topic: Apple would say so of each."""
@@ -265,19 +292,19 @@ class Delivery:
 
     # What came of it.
 
+    def _accepted(self, connection: Connection, pushes: int, now: float) -> None:
+        """So many, which are settled."""
+        self._under_way -= pushes
+        connection.answered += pushes
+        self._meter.accepted.value += pushes
+        self._breaker.accepted(pushes, now)
+
     def _answered(
         self, connection: Connection, attempt: Attempt, answer: Answer, now: float
     ) -> None:
+        """It has not been accepted."""
         self._under_way -= 1
         self._meter.latency.observe(now - attempt.sent_at)
-        job = attempt.job
-        if answer.status == 200:
-            connection.answered += 1
-            self._breaker.record(False, now)
-            self._meter.accepted.value += 1
-            accepted = Accepted(apns_id=answer.apns_id or job.id, unique_id=answer.unique_id)
-            self._settle(job, accepted)
-            return
         verdict = verdict_of(answer)
         self._meter.answers[verdict.disposition].inc()
         if verdict.connection is Fate.REPLACE:

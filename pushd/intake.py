@@ -7,7 +7,7 @@ submit ─▶ room? ─▶ one unit: add all that are new ─▶ committed ─�
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -17,7 +17,7 @@ from ops.store import Store
 from ops.unit import Row, Unit
 from pushd.job import Job, LaneKey
 from pushd.lane import Entry, Lane, Stage
-from pushd.place import SEQ_BITS, SEQ_MASK
+from pushd.place import LEVELS, SEQ_BITS, SEQ_MASK
 from pushd.queue_settings import QueueSettings
 from pushd.receipt import Duplicate, Full, Queued, Receipt, State, Unstored
 from pushd.record import collapse_of, push_row
@@ -39,8 +39,11 @@ class _Arrival:
     """A batch on its way to disk."""
 
     receipts: list[Receipt]
-    entries: list[tuple[int, Lane, Entry]]
-    """Of each push: the index of its receipt, and its lane."""
+    entries: list[Entry]
+    indexes: Sequence[int]
+    """Of each entry: the index of its receipt."""
+    lanes: Mapping[int, Lane]
+    """By number."""
     unit: Unit
     done: Received
 
@@ -86,25 +89,42 @@ class Intake:
     def submit(self, jobs: Sequence[Job], done: Received) -> None:
         """See `Queue.submit`."""
         receipts: list[Receipt] = []
-        entries: list[tuple[int, Lane, Entry]] = []
+        entries: list[Entry] = []
+        indexes: list[int] = []
+        lanes: dict[int, Lane] = {}
         known = self._window.entries
+        key: LaneKey | None = None
+        lane: Lane | None = None
         for job in jobs:
             entry = known.get(job.id)
             if entry is not None:
                 self._duplicates.inc()
                 receipts.append(Duplicate(id=entry.id, state=state_of(entry)))
-            elif (lane := self._lane_for(job.lane)) is None or not self._has_room(job):
+                continue
+            if lane is None or not job.is_of(key):
+                key = job.lane
+                lane = self._lane_for(key)
+            if lane is None or not self._has_room(job):
                 self._full.inc()
                 receipts.append(Full(retry_after=RETRY_AFTER))
-            else:
-                entry = self._count_in(job, lane)
-                entries.append((len(receipts), lane, entry))
-                receipts.append(Queued(id=entry.id))
+                continue
+            lanes[lane.number] = lane
+            entry = self._count_in(job, lane)
+            indexes.append(len(receipts))
+            entries.append(entry)
+            receipts.append(Queued(id=entry.id))
         if not entries:
             done(receipts)
             return
-        unit = _unit(entries)
-        arrival = _Arrival(receipts=receipts, entries=entries, unit=unit, done=done)
+        arrival = _Arrival(
+            receipts=receipts,
+            entries=entries,
+            indexes=indexes,
+            lanes=lanes,
+            unit=_unit(entries, lanes),
+            done=done,
+        )
+        unit = arrival.unit
         try:
             self._store.submit_unit(unit, lambda error: self._arrived(arrival, error))
         except StoreError as error:
@@ -136,29 +156,37 @@ class Intake:
         self._arriving -= len(entries)
         if error is not None:
             self._unstored.inc(len(entries))
-            for index, _, entry in entries:
+            for index, entry in zip(arrival.indexes, entries, strict=True):
                 arrival.receipts[index] = Unstored(why=str(error))
                 self.count_out(entry)
         else:
-            self._window.acknowledged = entries[-1][2].place & SEQ_MASK
+            self._window.acknowledged = entries[-1].place & SEQ_MASK
             if arrival.unit.found:
                 entries = self._without_duplicates(arrival)
             self._queued.inc(len(entries))
-            for _, lane, entry in entries:
-                lane.is_saved = True
-                self._window.admit(lane, entry)
-            collapsing = [e for _, lane, e in entries if e.collapse_key and lane.has_spilled]
-            if collapsing:
-                self._collapsing(collapsing)
+            self._admit(entries, arrival.lanes)
         arrival.done(arrival.receipts)
 
-    def _without_duplicates(self, arrival: _Arrival) -> list[tuple[int, Lane, Entry]]:
+    def _admit(self, entries: list[Entry], lanes: Mapping[int, Lane]) -> None:
+        admit = self._window.admit
+        collapsing: list[Entry] = []
+        for entry in entries:
+            lane = lanes[entry.level.number // LEVELS]
+            lane.is_saved = True
+            admit(lane, entry)
+            if entry.collapse_key is not None:
+                collapsing.append(entry)
+        collapsing = [e for e in collapsing if lanes[e.level.number // LEVELS].has_spilled]
+        if collapsing:
+            self._collapsing(collapsing)
+
+    def _without_duplicates(self, arrival: _Arrival) -> list[Entry]:
         """The database knew some of the ids, and did not take those again."""
         places, settled = ({row[0] for row in rows} for rows in arrival.unit.found)
         fresh = []
-        for index, lane, entry in arrival.entries:
+        for index, entry in zip(arrival.indexes, arrival.entries, strict=True):
             if entry.place in places:
-                fresh.append((index, lane, entry))
+                fresh.append(entry)
                 continue
             other = self._window.entries.get(entry.id)
             state = State.QUEUED if other is None else state_of(other)
@@ -176,23 +204,25 @@ def state_of(entry: Entry) -> State:
     return State.SENDING if sent else State.QUEUED
 
 
-def _unit(entries: list[tuple[int, Lane, Entry]]) -> Unit:
-    lanes: dict[int, Row] = {
-        lane.number: (lane.number, lane.key.credential, lane.key.topic)
-        for _, lane, _ in entries
+def _unit(entries: list[Entry], lanes: Mapping[int, Lane]) -> Unit:
+    unsaved: list[Row] = [
+        (lane.number, lane.key.credential, lane.key.topic)
+        for lane in lanes.values()
         if not lane.is_saved
-    }
+    ]
     pushes: list[Row] = []
-    for _, lane, entry in entries:
-        key = entry.collapse_key
-        collapse = None if key is None else collapse_of(lane.number, key)
-        pushes.append(push_row(entry.job, entry.place, collapse))
-    places: list[Row] = [(entry.place,) for _, _, entry in entries]
-    ids: list[Row] = [(entry.id,) for _, _, entry in entries]
+    places: list[Row] = []
+    ids: list[Row] = []
+    for entry in entries:
+        place, key = entry.place, entry.collapse_key
+        collapse = None if key is None else collapse_of(entry.level.number // LEVELS, key)
+        pushes.append(push_row(entry.job, place, collapse))
+        places.append((place,))
+        ids.append((entry.id,))
     return Unit(
-        (SAVE_LANE, list(lanes.values())),
+        (SAVE_LANE, unsaved),
         (ADD_PUSH, pushes),
         (DROP_KNOWN, places),
-        expected=(len(lanes), len(entries), 0),
+        expected=(len(unsaved), len(entries), 0),
         queries=((FIND_PLACES, places), (FIND_SETTLED, ids)),
     )

@@ -51,6 +51,16 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             return LaneKey(self.credential, push.topic)
         return LaneKey(self.credential, topic_for(push.bundle_id, PushType.LIVEACTIVITY))
 
+    def is_of(self, lane: LaneKey | None) -> bool:
+        """Whether that is its lane, as far as can be seen at a glance."""
+        push = self.push
+        return (
+            lane is not None
+            and isinstance(push, Notification)
+            and push.topic == lane.topic
+            and self.credential == lane.credential
+        )
+
     @property
     def order_key(self) -> str:
         """The device, or the channel: of those that share it, one is in flight at a time."""

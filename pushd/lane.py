@@ -12,12 +12,14 @@ orders: it neither reads nor writes, and never loses a push that its queue did n
 
 from __future__ import annotations
 
+from collections import deque
 from enum import Enum, auto
 from heapq import heapify, heappop, heappush
 from typing import Final, Protocol
 
 import msgspec
 
+from protocols.apns.message import Notification
 from pushd.attempt import Attempts
 from pushd.job import Job, LaneKey
 from pushd.place import LEVELS, RANKS, SEQ_MASK
@@ -59,10 +61,15 @@ class Entry:
         """Those that failed."""
         self.level = level
         self.place = place
-        self.id = job.id
-        self.device = job.order_key
+        push = job.push
+        self.size = len(push.payload)
+        if type(push) is Notification:
+            self.id = push.apns_id
+            self.device = push.device
+        else:
+            self.id = job.id
+            self.device = job.order_key
         self.collapse_key = job.collapse_key
-        self.size = len(job.push.payload)
         self.stage = Stage.HELD
 
 
@@ -118,8 +125,11 @@ class Lane:
         """Pushes taken, and not yet settled."""
         self.levels = tuple(Level(number * LEVELS + rank) for rank in range(LEVELS))
         self._owner = owner
-        self._row: list[tuple[int, Entry]] = []
-        """A heap by place, which is priority and then submission: the READY, and left-overs."""
+        self._row: deque[Entry] = deque()
+        """By place, which is priority and then submission: the READY, and left-overs. Most come
+        in their order; a heap of twenty thousand would take 2 µs for each."""
+        self._early: list[tuple[int, Entry]] = []
+        """The same, of those that came after others that they go before: a heap."""
         self._stale = 0
         """Left-overs, roughly."""
         self._front: dict[str, Entry] = {}
@@ -145,8 +155,12 @@ class Lane:
         if not self.ready or not self._owner.may_leave():
             return jobs
         now = self._owner.now()
-        while self._row and len(jobs) < limit:
-            entry = heappop(self._row)[1]
+        row, early = self._row, self._early
+        while (row or early) and len(jobs) < limit:
+            if early and (not row or early[0][0] < row[0].place):
+                entry = heappop(early)[1]
+            else:
+                entry = row.popleft()
             if entry.stage is not Stage.READY:
                 self._stale -= 1
             elif entry.job.deadline <= now:
@@ -162,8 +176,12 @@ class Lane:
         """Take in a push that is on disk. The older one and the newer, if that makes an older one
         pointless: the caller has it `leave`."""
         entry.level.loaded += 1
-        self._line_up(entry)
-        return self._collapse(entry)
+        if entry.device in self._front:
+            self._line_up(entry)
+        else:
+            self._front[entry.device] = entry
+            self._make_ready(entry)
+        return None if entry.collapse_key is None else self._collapse(entry)
 
     def leave(self, entry: Entry) -> None:
         """It has an outcome: the next of its device may go."""
@@ -178,10 +196,13 @@ class Lane:
         key = entry.collapse_key
         if key is not None and self._newest.get(key) is entry:
             del self._newest[key]
-        if self._front.get(entry.device) is entry:
-            self._advance(entry.device)
-        else:
+        device = entry.device
+        if self._front.get(device) is not entry:
             self._unhold(entry)
+        elif device in self._held:
+            self._advance(device)
+        else:
+            del self._front[device]
 
     def wait(self, entry: Entry) -> tuple[Entry, Entry] | None:
         """Its attempt failed, and it will be tried `again`; its device waits with it. The older one
@@ -223,11 +244,9 @@ class Lane:
             del self._newest[key]
 
     def _line_up(self, entry: Entry) -> None:
-        front = self._front.get(entry.device)
-        if front is None:
-            self._front[entry.device] = entry
-            self._make_ready(entry)
-        elif front.stage is Stage.READY and entry.place < front.place:
+        """Behind, or before, the front push of its device."""
+        front = self._front[entry.device]
+        if front.stage is Stage.READY and entry.place < front.place:
             self._hold(front)
             self._unready()
             self._front[entry.device] = entry
@@ -249,7 +268,11 @@ class Lane:
 
     def _make_ready(self, entry: Entry) -> None:
         entry.stage = Stage.READY
-        heappush(self._row, (entry.place, entry))
+        row = self._row
+        if not row or entry.place >= row[-1].place:
+            row.append(entry)
+        else:
+            heappush(self._early, (entry.place, entry))
         self.ready += 1
         if self.ready == 1:
             self._owner.woke(self)
@@ -268,10 +291,7 @@ class Lane:
 
     def _advance(self, device: str) -> None:
         """Put the first of those held in front."""
-        heap = self._held.get(device)
-        if heap is None:
-            del self._front[device]
-            return
+        heap = self._held[device]
         entry = heappop(heap)[1]
         if not heap:
             del self._held[device]
@@ -283,10 +303,12 @@ class Lane:
         pile up there."""
         self.ready -= 1
         self._stale += 1
-        if self._stale > STALE and 2 * self._stale > len(self._row):
+        if self._stale > STALE and 2 * self._stale > len(self._row) + len(self._early):
             # What was held and came back may stand there twice; once is enough.
-            self._row = list(dict.fromkeys(e for e in self._row if e[1].stage is Stage.READY))
-            heapify(self._row)
+            there = {entry.place: entry for entry in (*self._row, *(e for _, e in self._early))}
+            ready = [place for place in sorted(there) if there[place].stage is Stage.READY]
+            self._row = deque(there[place] for place in ready)
+            self._early.clear()
             self._stale = 0
 
 

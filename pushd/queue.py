@@ -344,10 +344,15 @@ class Queue:
 
     def _stored(self, settled: list[Settled]) -> None:
         """Their outcomes are on disk."""
+        forget, count_out, all_watchers = (
+            self._window.forget,
+            self._intake.count_out,
+            self._watchers,
+        )
         for entry, outcome, settled_at, done in settled:
-            self._window.forget(entry)
-            self._intake.count_out(entry)
-            watchers = self._watchers.pop(entry.id, None)
+            forget(entry)
+            count_out(entry)
+            watchers = all_watchers.pop(entry.id, None) if all_watchers else None
             if watchers is not None:
                 status = Status(
                     id=entry.id,

@@ -55,6 +55,9 @@ from pushd.statement import (
 
 RETRY: Final = 1.0
 """Seconds until a refused write is tried again."""
+WRITTEN_AT_ONCE: Final = 2
+"""Units that the store has: one that it writes, one that it writes next. More outcomes wait for
+each other, so that many share a statement; on disk they are as soon."""
 PRUNED_AT_ONCE: Final = 1000
 """Results forgotten in one commit: 5 ms of work, so that others are not kept waiting."""
 
@@ -94,6 +97,8 @@ class Results:
         """Likewise, of the newest invalid token."""
         self._added: list[Settled] = []
         self._call: IDelayedCall | None = None
+        self._writing = 0
+        """Units that the store has."""
         self._listeners: list[Callable[[], object]] = []
         self._observers: list[Callable[[Sequence[Settled]], object]] = []
         self._stopped = False
@@ -124,14 +129,14 @@ class Results:
     def add(self, entry: Entry, outcome: Outcome, done: Done) -> None:
         """Keep a final outcome; `stored` is handed all that is given here."""
         self._added.append((entry, outcome, int(self._unix() * 1000), done))
-        if self._call is None:
+        if self._call is None and self._writing < WRITTEN_AT_ONCE:
             self._call = self._clock.callLater(0, self._flush)
 
     def stop(self) -> None:
         """Hand what was added to the store, without waiting for the end of the turn."""
         if self._call is not None:
             self._call.cancel()
-            self._flush()
+        self._flush()
         self._stopped = True
 
     def _flush(self) -> None:
@@ -141,8 +146,10 @@ class Results:
             return
         unit = self._unit(added)
         numbers = self._seq, self._invalid_seq
+        self._writing += 1
 
         def written(error: StoreError | None) -> None:
+            self._writing -= 1
             if error is None:
                 self.last, self.last_invalid = numbers
                 self._written(added)
@@ -152,6 +159,7 @@ class Results:
         try:
             self._store.submit_unit(unit, written)
         except StoreError as error:
+            self._writing -= 1
             self._refused(added, error)
 
     def _unit(self, added: list[Settled]) -> Unit:
@@ -193,6 +201,8 @@ class Results:
         if self.failing:
             self.failing = False
             _log.info("Outcomes are stored again")
+        if self._added and self._call is None and not self._stopped:
+            self._call = self._clock.callLater(0, self._flush)
         self._stored(added)
         for observer in self._observers:
             observer(added)

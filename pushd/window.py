@@ -4,7 +4,7 @@
                    └────▶ spilled         else: behind those
     lane ──half empty──▶ refill ─▶ reader thread ─▶ lane
 
-So a million waiting pushes take no more memory than forty thousand. Each level has room for some of
+So a million waiting pushes take no more memory than sixty thousand. Each level has room for some of
 its own whatever the others do, so that a lane which stands still keeps no other from moving. What
 is on disk only collapses, too: see `Queue`.
 """
@@ -25,12 +25,13 @@ from pushd.place import SEQ_BITS, SEQ_MASK
 from pushd.record import job_of
 from pushd.statement import NEXT_PUSHES
 
-MOST: Final = 40_000
-"""Pushes in memory, those in flight among them: 48 MiB at 1.2 kB each, plus payloads."""
+MOST: Final = 60_000
+"""Pushes in memory, those in flight among them: 60 MiB at 1 kB each, plus payloads."""
 MOST_BYTES: Final = 64 << 20
 """Their payloads."""
-LEVEL_MOST: Final = 10_000
-"""Pushes of one level that wait in memory: half a second of work at 20,000 a second."""
+LEVEL_MOST: Final = 30_000
+"""Pushes of one level that wait in memory: more than a second of work at 20,000 a second. What
+comes faster for longer than that is written, and read again."""
 LEVEL_LEAST: Final = 100
 """Those that a level may have even when there is no room: 3,000 levels have 3,000 x 100."""
 REFILL_MOST: Final = 2_000
@@ -71,20 +72,24 @@ class Window:
     def admit(self, lane: Lane, entry: Entry) -> None:
         """Take in a push that was just committed, or leave it on disk."""
         level = entry.level
-        if level.spilled or level.refilling or level.loaded >= self._room(level):
+        if level.spilled or level.refilling or level.loaded >= self._room():
             level.spilled += 1
             self.fill(lane)
         else:
-            self._load(lane, entry)
+            self.entries[entry.id] = entry
+            self._bytes += entry.size
+            level.cursor = entry.place
+            self._loaded(lane, entry)
 
     def forget(self, entry: Entry) -> None:
         """It is neither in the lane nor on disk any more."""
-        del self.entries[entry.id]
+        id_ = entry.id
+        del self.entries[id_]
         self._bytes -= entry.size
         if entry.level.refilling:
-            entry.level.gone.add(entry.id)
+            entry.level.gone.add(id_)
         if self.left is not None:
-            self.left.add(entry.id)
+            self.left.add(id_)
 
     def seize(self, entry: Entry) -> bool:
         """Take a push that is on disk only out of its level, without it ever being in the lane; it
@@ -106,20 +111,14 @@ class Window:
         """Fetch what there is room for, where a level is half empty."""
         for level in lane.levels:
             if level.spilled and not level.refilling and not self._stopped:
-                room = self._room(level)
+                room = self._room()
                 if level.loaded <= room // 2:
                     self._refill(lane, level, min(room - level.loaded, REFILL_MOST))
 
-    def _room(self, level: Level) -> int:
+    def _room(self) -> int:
         if len(self.entries) >= MOST or self._bytes >= MOST_BYTES:
             return LEVEL_LEAST
         return LEVEL_MOST
-
-    def _load(self, lane: Lane, entry: Entry) -> None:
-        self.entries[entry.id] = entry
-        self._bytes += entry.size
-        entry.level.cursor = entry.place
-        self._loaded(lane, entry)
 
     def _refill(self, lane: Lane, level: Level, most: int) -> None:
         level.refilling = True
@@ -139,7 +138,10 @@ class Window:
             if id_ not in level.gone and id_ not in self.entries:
                 level.spilled -= 1
                 job, attempts = job_of(row, lane.key)
-                self._load(lane, Entry(job, level, place, attempts))
+                entry = Entry(job, level, place, attempts)
+                self.entries[id_] = entry
+                self._bytes += entry.size
+                self._loaded(lane, entry)
         level.refilling = False
         level.gone.clear()
         if not rows:  # somebody else emptied the table: nothing to wait for
