@@ -15,7 +15,14 @@ from typing import Any, Final, cast
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from twisted.internet.interfaces import IAcceptableCiphers, IAddress, IPushProducer, IReactorTime
+from OpenSSL import SSL
+from twisted.internet.interfaces import (
+    IAcceptableCiphers,
+    IAddress,
+    IOpenSSLServerConnectionCreator,
+    IPushProducer,
+    IReactorTime,
+)
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import AcceptableCiphers, CertificateOptions, TLSVersion
 from twisted.logger import Logger
@@ -170,6 +177,17 @@ class _Connections(Factory):
         return self._connected(cast(Any, addr).host)
 
 
+@implementer(IOpenSSLServerConnectionCreator)
+class _Credentials:
+    """Those that are used now."""
+
+    def __init__(self, credentials: CertificateOptions) -> None:
+        self.current = credentials
+
+    def serverConnectionForTLS(self, protocol: object) -> SSL.Connection:
+        return SSL.Connection(self.current.getContext(), None)
+
+
 class TlsFactory(TLSMemoryBIOFactory):
     """Puts TLS between clients and the connections that are made for them."""
 
@@ -184,9 +202,14 @@ class TlsFactory(TLSMemoryBIOFactory):
     ) -> None:
         """`name` is the service's in the log. `admits` and `connected` are given the client's
         address. Who is not admitted is closed at once, before TLS has cost anything."""
-        super().__init__(credentials, False, _Connections(connected), clock)
+        self._credentials = _Credentials(credentials)
+        super().__init__(self._credentials, False, _Connections(connected), clock)
         self._name = name
         self._admits = admits
+
+    def replace(self, credentials: CertificateOptions) -> None:
+        """Use these for connections from now on."""
+        self._credentials.current = credentials
 
     def logPrefix(self) -> str:
         return self._name

@@ -62,6 +62,12 @@ class Breaker:
         self._trips = 0
         self._forget()
 
+    def hurry(self) -> bool:
+        """The pause is over now: one push tries. Whether there was one."""
+        paused = self.state is BreakerState.OPEN
+        self.until = 0.0
+        return paused
+
     def _forget(self) -> None:
         self._faults = self._total = 0
         self._before = (0, 0)

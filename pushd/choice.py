@@ -37,6 +37,11 @@ class Choice:
             )
         return found
 
+    def replace(self, settings: Sequence[CredentialSettings]) -> None:
+        """Those of another configuration."""
+        self._settings = settings
+        self._known.clear()
+
     def _covers(self, settings: CredentialSettings, topic: str) -> bool:
         credential = self._credentials.get(settings.name)
         return topic in settings.topics if credential is None else credential.covers(topic)

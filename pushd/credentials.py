@@ -29,11 +29,12 @@ from pushd.settings import CredentialSettings
 Loaded = Credential | CredentialError
 Signature = tuple[tuple[int, int, int, int] | None, ...]
 """Of each file device, inode, size and time of change; None: it is not there."""
-Round = dict[str, tuple[Signature, Loaded | None]]
-"""By name what a look found, and what was loaded if it was time to."""
+Round = list[tuple["_Entry", CredentialSettings, Signature, Loaded | None]]
+"""Of each credential its settings, what a look found, and what was loaded if it was time to."""
 Defer = Callable[[Callable[[], Round]], Deferred[Round]]
 """Runs a function in a thread: `twisted.internet.threads.deferToThread`, or at once in a test."""
 Listener = Callable[[Credential], object]
+Removed = Callable[[str], object]
 
 WARNED_AT: Final = (1, 7, 14, 30)
 """Days before a certificate's end."""
@@ -76,6 +77,7 @@ class Credentials(Service):
         self._tokens = tokens or ProviderTokens()
         self._interval = interval
         self._listeners: list[Listener] = []
+        self._removed: list[Removed] = []
         self._loop = LoopingCall(self.look)
         self._loop.clock = clock
         self._looking: Deferred[None] = succeed(None)
@@ -100,6 +102,11 @@ class Credentials(Service):
         """Those that are configured."""
         return tuple(self._entries)
 
+    @property
+    def configured(self) -> tuple[CredentialSettings, ...]:
+        """Likewise, as they are configured, in that order."""
+        return tuple(entry.settings for entry in self._entries.values())
+
     def problems(self) -> dict[str, CredentialError]:
         """By name why a credential, or its newest files, cannot be used."""
         return {n: entry.problem for n, entry in self._entries.items() if entry.problem}
@@ -113,16 +120,19 @@ class Credentials(Service):
             if entry.credential is not None and entry.credential.expires_at is not None
         }
 
-    def listen(self, listener: Listener) -> None:
-        """`listener` is called with each credential that is new, or replaces another."""
+    def listen(self, listener: Listener, removed: Removed | None = None) -> None:
+        """`listener` is called with each credential that is new, or replaces another; `removed`
+        with the name of each that is configured no more."""
         self._listeners.append(listener)
+        if removed is not None:
+            self._removed.append(removed)
 
     # What is done.
 
     def startService(self) -> None:
         """The first reading is waited for. Those that are broken are told; the others work."""
         super().startService()  # type: ignore[no-untyped-call]
-        self._take(self._round_thd(patient=False))
+        self._take(self._round_thd(tuple(self._entries.values()), patient=False))
         done = self._loop.start(self._interval, now=False)
         done.addErrback(lambda failure: _log.failure("Credential watch ended", failure=failure))
 
@@ -133,6 +143,21 @@ class Credentials(Service):
             self._loop.stop()
         return self._looking
 
+    def replace(self, settings: Sequence[CredentialSettings]) -> None:
+        """Go by another configuration; call `look` then. One whose settings are others is read
+        anew, and stays in use until that has worked."""
+        before, self._entries = self._entries, {}
+        for one in settings:
+            entry = before.pop(one.name) if one.name in before else _Entry(one)
+            self._entries[one.name] = entry
+            if entry.settings != one:
+                entry.settings = one
+                entry.loaded = entry.seen = None
+        for name in before:
+            _log.info("Credential {name} is configured no more", name=name)
+            for removed in self._removed:
+                removed(name)
+
     def look(self, *, patient: bool = True) -> Deferred[None]:
         """Look at the files. Unless `patient`, what has changed is read at once, as an operator
         wants who asks for a reload."""
@@ -141,18 +166,20 @@ class Credentials(Service):
 
     async def _look(self, patient: bool) -> None:
         try:
-            self._take(await self._in_thread(lambda: self._round_thd(patient=patient)))
+            entries = tuple(self._entries.values())
+            self._take(await self._in_thread(lambda: self._round_thd(entries, patient=patient)))
         except Exception:
             # A file system may do anything; what we have goes on serving.
             _log.failure("The credentials could not be looked at; they stay as they are")
 
-    def _round_thd(self, *, patient: bool) -> Round:
-        found: Round = {}
-        for name, entry in self._entries.items():
-            seen = _signature_thd(files_of(entry.settings))
-            changed = seen != entry.loaded
+    def _round_thd(self, entries: Sequence[_Entry], *, patient: bool) -> Round:
+        found: Round = []
+        for entry in entries:
+            settings, loaded = entry.settings, entry.loaded
+            seen = signature_thd(files_of(settings))
             settled = not patient or seen == entry.seen
-            found[name] = seen, self._load_thd(entry.settings) if changed and settled else None
+            due = seen != loaded and settled
+            found.append((entry, settings, seen, self._load_thd(settings) if due else None))
         return found
 
     def _load_thd(self, settings: CredentialSettings) -> Loaded:
@@ -163,8 +190,9 @@ class Credentials(Service):
             return error
 
     def _take(self, found: Round) -> None:
-        for name, (seen, loaded) in found.items():
-            entry = self._entries[name]
+        for entry, settings, seen, loaded in found:
+            if entry.settings is not settings or self._entries.get(settings.name) is not entry:
+                continue  # the configuration is another since
             entry.seen = seen
             if isinstance(loaded, CredentialError):
                 entry.loaded = seen
@@ -189,7 +217,7 @@ class Credentials(Service):
         self._loads.inc()
         entry.problem = None
         before, entry.credential = entry.credential, credential
-        if before is not None and before.fingerprint == credential.fingerprint:
+        if before is not None and _same(before, credential):
             return
         _log.info(
             "Credential {name}: {what}, {environment}, {topics}",
@@ -198,7 +226,8 @@ class Credentials(Service):
             environment=credential.environment,
             topics=", ".join(sorted(credential.topics)) or "any topic",
         )
-        if before is not None and credential.topics != before.topics:
+        is_another = before is not None and before.fingerprint != credential.fingerprint
+        if before is not None and is_another and credential.topics != before.topics:
             _log.warn(
                 "Credential {name} is not for the topics it was for: {before}; devices know their"
                 " topic, and a push certificate must be renewed, not made anew",
@@ -226,7 +255,18 @@ class Credentials(Service):
         )
 
 
-def _signature_thd(paths: Sequence[Path]) -> Signature:
+def _same(before: Credential, credential: Credential) -> bool:
+    """Whether it is the same for Apple, and for those who push."""
+    return (
+        before.fingerprint == credential.fingerprint
+        and before.environment == credential.environment
+        and before.topics == credential.topics
+        and (before.token is None or before.token is credential.token)
+    )
+
+
+def signature_thd(paths: Sequence[Path]) -> Signature:
+    """What differs once one of the files is another."""
     return tuple(_mark_thd(path) for path in paths)
 
 

@@ -151,6 +151,12 @@ class Delivery:
         """There is something in the lane."""
         self.pool.turn_soon()
 
+    def hurry(self) -> bool:
+        """Try at once, whatever Apple said before. Whether anything kept it from that."""
+        self._rested()
+        stopped, paused = self._breaker.hurry(), self.pool.hurry()
+        return stopped or paused
+
     def renew(self, credential: Credential, dial: Dial) -> None:
         """Go on with another credential; what is under way is waited for."""
         self._credential = credential

@@ -9,6 +9,7 @@ the configuration. It is never possible to switch that off.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,18 @@ class ConnectFailed(Exception):
     """No connection; `str()` says why."""
 
 
-def read_trust_roots_thd(path: Path) -> Any:
-    """The authorities in a PEM file, as Twisted wants them. Raises CredentialError."""
+@dataclass(frozen=True, slots=True)
+class TrustRoots:
+    """The authorities in a PEM file."""
+
+    content: bytes
+    """Of the file."""
+    roots: Any = field(compare=False)
+    """As Twisted wants them."""
+
+
+def read_trust_roots_thd(path: Path) -> TrustRoots:
+    """The authorities in a PEM file. Raises CredentialError."""
     remedy = "name a PEM file of the authorities' certificates"
     try:
         content = path.read_bytes()
@@ -54,9 +65,10 @@ def read_trust_roots_thd(path: Path) -> Any:
         raise CredentialError(path, f"has no PEM certificate ({error})", remedy) from error
     begin = b"-----BEGIN CERTIFICATE-----"
     parts = [begin + part for part in content.split(begin)[1:]]
-    return trustRootFromCertificates(  # type: ignore[no-untyped-call]
+    roots = trustRootFromCertificates(  # type: ignore[no-untyped-call]
         [Certificate.loadPEM(part) for part in parts]
     )
+    return TrustRoots(content, roots)
 
 
 class Dialer:
@@ -68,9 +80,9 @@ class Dialer:
         *,
         world: World,
         in_thread: InThread,
-        trust_roots: Any = None,
+        trust_roots: TrustRoots | None = None,
     ) -> None:
-        """`trust_roots` are those of `read_trust_roots_thd`; None: the system's."""
+        """`trust_roots`: None: the system's."""
         self._settings = settings
         self._world = world
         self._in_thread = in_thread
@@ -82,13 +94,18 @@ class Dialer:
             pong=settings.pong_timeout,
         )
 
+    def replace_trust_roots(self, trust_roots: TrustRoots | None) -> bool:
+        """Trust these from now on; whether they are others. A line that is there stays as it is."""
+        before, self._trust_roots = self._trust_roots, trust_roots
+        return before != trust_roots
+
     def line(self, credential: Credential) -> Line:
         """The way to Apple with `credential`."""
         host = self._settings.host(credential.environment)
-        identity = credential.identity
+        identity, roots = credential.identity, self._trust_roots
         tls = optionsForClientTLS(
             host,
-            trustRoot=self._trust_roots,
+            trustRoot=None if roots is None else roots.roots,
             acceptableProtocols=[H2],
             extraCertificateOptions={} if identity is None else identity.options(),
         )

@@ -9,7 +9,7 @@ A credential that is renewed is passed on; a lane whose credential is missing wa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from twisted.application.service import Service
@@ -43,7 +43,9 @@ class Credentials(Protocol):
 
     def get(self, name: str) -> Credential | None: ...
 
-    def listen(self, listener: Callable[[Credential], object]) -> None: ...
+    def listen(
+        self, listener: Callable[[Credential], object], removed: Callable[[str], object]
+    ) -> None: ...
 
 
 class Dialer(Protocol):
@@ -71,9 +73,11 @@ class Dispatcher(Service):
         self._world = world
         self._settings = settings
         self._deliveries: dict[LaneKey, Delivery] = {}
+        self._ending: set[Deferred[None]] = set()
+        """Of deliveries whose credential was removed."""
         self.meter = Meter(counters)
         queue.listen(self._woke)
-        credentials.listen(self._renewed)
+        credentials.listen(self._renewed, self._removed)
 
     # What there is to know.
 
@@ -101,6 +105,11 @@ class Dispatcher(Service):
 
     # What is done.
 
+    def hurry(self, keys: Iterable[LaneKey]) -> int:
+        """Have these lanes tried at once, whatever Apple said before; how many rested."""
+        deliveries = [self._deliveries[key] for key in keys if key in self._deliveries]
+        return sum(delivery.hurry() for delivery in deliveries)
+
     def startService(self) -> None:
         """Deliver what waits."""
         super().startService()  # type: ignore[no-untyped-call]
@@ -114,7 +123,8 @@ class Dispatcher(Service):
 
     async def _stop(self) -> None:
         grace = self._settings.stop_timeout
-        await gatherResults([delivery.stop(grace) for delivery in self._deliveries.values()])
+        stopping = [delivery.stop(grace) for delivery in self._deliveries.values()]
+        await gatherResults([*stopping, *self._ending])
         self._deliveries.clear()
 
     def _woke(self, lane: Lane) -> None:
@@ -135,6 +145,25 @@ class Dispatcher(Service):
                 meter=self.meter,
             )
         delivery.wake()
+
+    def redial(self) -> None:
+        """Have every delivery leave its connections for new ones: who is trusted has changed."""
+        for name in {key.credential for key in self._deliveries}:
+            credential = self._credentials.get(name)
+            if credential is not None:
+                self._renewed(credential)
+
+    def _removed(self, name: str) -> None:
+        """Its pushes wait, should it come back; those that were sent are awaited."""
+        for key in [key for key in self._deliveries if key.credential == name]:
+            ended = self._deliveries.pop(key).stop(self._settings.stop_timeout)
+            if not ended.called:
+                self._ending.add(ended)
+                ended.addBoth(self._ended, ended)
+
+    def _ended(self, result: object, ended: Deferred[None]) -> object:
+        self._ending.discard(ended)
+        return result
 
     def _renewed(self, credential: Credential) -> None:
         dial: Dial | None = None

@@ -123,6 +123,8 @@ class Lane:
         """Pushes that `take` would give now."""
         self.in_flight = 0
         """Pushes taken, and not yet settled."""
+        self.waiting = 0
+        """Pushes in memory that wait for their next attempt."""
         self.levels = tuple(Level(number * LEVELS + rank) for rank in range(LEVELS))
         self._owner = owner
         self._row: deque[Entry] = deque()
@@ -193,6 +195,8 @@ class Lane:
             level.loaded -= 1
         if stage is Stage.READY:
             self._unready()
+        elif stage is Stage.WAITING:
+            self.waiting -= 1
         key = entry.collapse_key
         if key is not None and self._newest.get(key) is entry:
             del self._newest[key]
@@ -211,6 +215,7 @@ class Lane:
         entry.job = msgspec.structs.replace(entry.job, tries=entry.job.tries + 1)
         entry.level.loaded += 1
         self.in_flight -= 1
+        self.waiting += 1
         return self._collapse(entry)
 
     def rest(self, entry: Entry) -> bool:
@@ -220,11 +225,13 @@ class Lane:
             return False
         self._unready()
         entry.stage = Stage.WAITING
+        self.waiting += 1
         return True
 
     def again(self, entry: Entry) -> None:
         """The time of its next attempt has come."""
         if entry.stage is Stage.WAITING:
+            self.waiting -= 1
             self._hold(entry)
             self._advance(entry.device)
 

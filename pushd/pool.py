@@ -123,6 +123,14 @@ class Pool:
             self._opening.cancel()
         self._dismiss_all()
 
+    def hurry(self) -> bool:
+        """Dial at once, after whatever failures. Whether there was a pause."""
+        paused = self._pause_until > self._world.monotonic()
+        self._pause_until = 0.0
+        self._end_pause()
+        self.turn_soon()
+        return paused
+
     def stop(self, grace: float) -> Deferred[None]:
         """Open nothing more; fires once all are closed. After `grace` seconds none is waited for,
         and what became of their pushes is uncertain."""

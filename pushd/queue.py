@@ -14,10 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from heapq import heappop, heappush
-from itertools import count
-from typing import Final, Self, TypeAlias
+from typing import NamedTuple, Self, TypeAlias
 
+import msgspec
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
@@ -29,6 +28,7 @@ from pushd.attempt import NONE, attempts_text
 from pushd.intake import Intake, Received, state_of
 from pushd.job import Job, LaneKey
 from pushd.lane import Entry, Lane, Stage
+from pushd.observer import Observer, Observers
 from pushd.outcome import Cancelled, Collapsed, Expired, Failed, Outcome
 from pushd.place import LEVELS, MAX_LANES, SEQ_BITS, SEQ_MASK
 from pushd.queue_settings import QueueSettings
@@ -43,12 +43,20 @@ from pushd.statement import (
     LOAD_LANES,
     SAVE_ATTEMPTS,
 )
+from pushd.waiting import Waiting
 from pushd.window import Window
 
-LONGEST_WAIT: Final = 86_400.0
-"""Seconds. A retry that far off is a mistake of the caller's."""
-
 Listener: TypeAlias = Callable[[Lane], object]
+
+
+class TakenBack(NamedTuple):
+    """What became of a query's pushes."""
+
+    last: int
+    """Place of the last; 0: there was none."""
+    cancelled: int
+    late: int
+    """Sent, or settled."""
 
 
 def _nobody() -> None:
@@ -90,11 +98,10 @@ class Queue:
         self._surplus: list[Row] = []
         """Those of them that are too many."""
         self._listeners: list[Listener] = []
+        self._observers = Observers()
         self._awake: dict[LaneKey, Lane] = {}
         self._is_held_up = False
-        self._waiting: list[tuple[float, int, Entry]] = []
-        self._waited = count()
-        self._alarm: IDelayedCall | None = None
+        self._waiting = Waiting(clock, lambda entry: self._lane_of(entry).again(entry))
         self._failed: dict[int, Entry] = {}
         """By place: those whose attempt failed in this turn of the reactor."""
         self._saving: IDelayedCall | None = None
@@ -156,8 +163,7 @@ class Queue:
             self._save_attempts()
         self.results.stop()
         self._window.stop()
-        self._waiting.clear()
-        self._set_alarm()
+        self._waiting.stop()
 
     @property
     def depth(self) -> int:
@@ -239,6 +245,60 @@ class Queue:
         if entry.stage is not Stage.LEAVING:
             self._leave(entry, Cancelled())
         return await settled
+
+    async def take_back(self, statement: str, **parameters: int | str) -> TakenBack:
+        """Cancel the pushes that a query for waiting ones finds, as far as they were not sent; when
+        that is on disk. Raises StoreError."""
+        await self._cancelling.acquire()
+        last = cancelled = late = 0
+        settled: Deferred[Status] | None = None
+        self._window.left = set()
+        try:
+            for row in await self._store.read(statement, **parameters):
+                last, id = row[:2]
+                known = self._window.entries.get(id)
+                if known is None:
+                    done = self._seize(self._entry_of(row), Cancelled())
+                else:
+                    done = known.stage not in (Stage.SENDING, Stage.LEAVING)
+                    if done:
+                        self._leave(known, Cancelled())
+                if done:
+                    cancelled += 1
+                    settled = self.watch(id) if settled is None else settled
+                else:
+                    late += 1
+            if settled is not None:
+                await settled  # all go to the disk together
+        finally:
+            self._window.left = None
+            self._cancelling.release()
+        return TakenBack(last, cancelled, late)
+
+    def hurry(self, entries: Iterable[Entry]) -> int:
+        """Those of `entries` that wait for their next attempt need not wait; how many."""
+        chosen = {entry for entry in entries if entry.stage is Stage.WAITING}
+        if chosen:
+            self._waiting.remove(chosen)
+        for entry in chosen:
+            if entry.attempts is not None:
+                entry.attempts = msgspec.structs.replace(entry.attempts, retry_at=None)
+                self._save_soon(entry)
+            self._lane_of(entry).again(entry)
+        return len(chosen)
+
+    def in_memory(self, id: str) -> Entry | None:
+        """The push, if it is not on disk only; to be looked at."""
+        return self._window.entries.get(id)
+
+    def from_disk(self, row: Row) -> Entry:
+        """A row of a query for waiting pushes: as it is in memory, or else as it would be."""
+        entry = self._entry_of(row)
+        return self._window.entries.get(entry.id) or entry
+
+    def observe(self, observer: Observer) -> Callable[[], None]:
+        """Have it told what happens; returns what ends that."""
+        return self._observers.add(observer)
 
     def watch(self, id: str) -> Deferred[Status]:
         """Fires when a push that is queued now has its outcome on disk. May be cancelled."""
@@ -330,7 +390,7 @@ class Queue:
         if attempts is not None and attempts.retry_at is not None:
             delay = attempts.retry_at / 1000 - self._unix()
             if delay > 0 and lane.rest(entry):
-                self._wake_later(entry, delay)
+                self._waiting.add(entry, delay)
 
     def _collapse(self, older: Entry, newer: Entry) -> None:
         self._leave(older, Collapsed(into=newer.id))
@@ -366,6 +426,7 @@ class Queue:
                 for watcher in watchers:
                     watcher.callback(status)
             done()
+        self._observers.settled(settled)
 
     def _wait(self, entry: Entry, why: str, retry_at: float) -> None:
         self._retries.inc()
@@ -377,18 +438,16 @@ class Queue:
             return
         if entry.collapse_key and lane.has_spilled:
             self._find_pointless([entry])
-        # By the monotonic clock from here on: a wall clock that jumps delays nobody.
-        self._wake_later(entry, retry_at - self._unix())
-
-    def _wake_later(self, entry: Entry, delay: float) -> None:
-        delay = min(max(0.0, delay), LONGEST_WAIT)
-        heappush(self._waiting, (self._clock.seconds() + delay, next(self._waited), entry))
-        self._set_alarm()
+        self._waiting.add(entry, retry_at - self._unix())
 
     def _note(self, entry: Entry, why: str, retry_at: int | None) -> None:
         """Remember an attempt that failed; on disk, too, if the disk has time for it."""
         at = int(self._unix() * 1000)
         entry.attempts = (entry.attempts or NONE).failed(why, at=at, retry_at=retry_at)
+        self._observers.failed(entry)
+        self._save_soon(entry)
+
+    def _save_soon(self, entry: Entry) -> None:
         self._failed[entry.place] = entry
         if self._saving is None:
             self._saving = self._clock.callLater(0, self._save_attempts)
@@ -454,23 +513,6 @@ class Queue:
         entry.stage = Stage.LEAVING
         self.results.add(entry, outcome, _nobody)
         return True
-
-    def _set_alarm(self) -> None:
-        """Ask to be woken for the first of those that wait."""
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
-        if self._waiting:
-            delay = max(0.0, self._waiting[0][0] - self._clock.seconds())
-            self._alarm = self._clock.callLater(delay, self._wake_waiting)
-
-    def _wake_waiting(self) -> None:
-        self._alarm = None
-        now = self._clock.seconds()
-        while self._waiting and self._waiting[0][0] <= now:
-            entry = heappop(self._waiting)[2]
-            self._lane_of(entry).again(entry)
-        self._set_alarm()
 
     def _remembered(self, id: str) -> Status | None:
         entry = self._window.entries.get(id)

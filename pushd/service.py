@@ -38,15 +38,17 @@ from ops.web.route import Route
 from pushd import __version__
 from pushd.api.access import load_clients
 from pushd.api.service import ApiService
+from pushd.api.settings import ApiSettings
 from pushd.api.tls import load_tls
 from pushd.choice import Choice
 from pushd.config import DATABASE, Config, database, state_directory
 from pushd.credential import CredentialError
-from pushd.credentials import Credentials
-from pushd.dial import Dialer, read_trust_roots_thd
+from pushd.credentials import Credentials, signature_thd
+from pushd.dial import Dialer, TrustRoots, read_trust_roots_thd
 from pushd.dispatcher import Dispatcher
 from pushd.housekeeping import Housekeeping
 from pushd.queue import Queue
+from pushd.settings import AppleSettings
 from pushd.statement import SCHEMA
 from pushd.world import World
 
@@ -70,11 +72,14 @@ class PushService(MultiService):
         """
         super().__init__()  # type: ignore[no-untyped-call]
         self._log = Logger("pushd.service")  # in the class, it would take that class's name
-        self._config = config
-        self._world = world
+        self.config = config
+        self.world = world
         self._bound = False
         self.status = ""
+        self.started_at = 0
+        """Milliseconds since 1970, UTC."""
         self._identity = resolve_identity(config.user, config.group)
+        self._tls = _tls_files(config.api)
         reactor = world.reactor
 
         self.counters = Counters()
@@ -101,10 +106,12 @@ class PushService(MultiService):
             in_thread=self._in_thread,
             counters=self.counters,
         )
+        self.choice = Choice(config.credentials, self.credentials)
+        self.dialer = self._dialer()
         self.dispatcher = Dispatcher(
             self.queue,
             self.credentials,
-            dialer=self._dialer(),
+            dialer=self.dialer,
             world=world,
             settings=config.apple,
             counters=self.counters,
@@ -124,7 +131,7 @@ class PushService(MultiService):
             return
         self._bound = True
         self._allow_descriptors()
-        config = self._config
+        config = self.config
         for part, service, port, settings in (
             (self.api, "the API", config.api.port, "api.addresses"),
             (self.metrics, "metrics", config.metrics.port, "metrics.addresses"),
@@ -153,6 +160,7 @@ class PushService(MultiService):
             self.queue.load_thd()
         except StoreError as error:
             raise StartError(str(error)) from error
+        self.started_at = int(self.world.unix() * 1000)
         self.credentials.startService()
         self.dispatcher.startService()
         self.queue.start()
@@ -164,7 +172,7 @@ class PushService(MultiService):
                 part.startService()
         super().startService()  # type: ignore[no-untyped-call]
         # Not before the reactor hears signals: whoever waits for this line may send one.
-        self._world.reactor.callWhenRunning(self._tell_ready)
+        self.world.reactor.callWhenRunning(self._tell_ready)
 
     def stopService(self) -> Deferred[None]:
         """Take in no more, await what is under way, commit what became of it. Whatever one part
@@ -194,18 +202,35 @@ class PushService(MultiService):
             self._log.failure("A part of pushd did not stop as it should")
 
     def apply(self, config: Config) -> None:
-        """Read the clients and the credentials' files anew; pushes under way go on.
+        """Go by other credentials, another certificate of the API, other clients and other trust
+        roots, and read all of their files anew; pushes under way go on.
 
-        Raises ConfigError, and changes nothing, if the clients are wrong.
+        Raises ConfigError or StartError, and changes nothing, if one is wrong. A credential's files
+        are read soon after: what is wrong with one is told, and concerns no other.
         """
+        roots = _trust_roots(config.apple)
+        if (self.api is None) is not (config.api.certificate is None):
+            problem = "api.certificate: the API is switched on and off by a start"
+            raise StartError(f"{problem}; restart pushd, or take the change back")
         if self.api is not None:
+            tls, seen = None, _tls_files(config.api)
+            if seen != self._tls:  # else root alone may be able to read them
+                tls = load_tls(config.api)
             self.api.replace_clients(load_clients(config.api.clients))
+            if tls is not None:
+                self.api.replace_tls(tls)
+                self._tls = seen
+                self._log.info("The API has another certificate from now on")
+        if self.dialer.replace_trust_roots(roots):
+            self.dispatcher.redial()
+        self.choice.replace(config.credentials)
+        self.credentials.replace(config.credentials)
         self.credentials.look(patient=False)
 
     # The parts.
 
     def _api(self) -> ApiService:
-        config, world = self._config, self._world
+        config, world = self.config, self.world
         try:
             tls, clients = load_tls(config.api), load_clients(config.api.clients)
         except ConfigError as error:
@@ -216,7 +241,7 @@ class PushService(MultiService):
             tls=tls,
             clients=clients,
             queue=self.queue,
-            credentials=Choice(config.credentials, self.credentials),
+            credentials=self.choice,
             counters=self.counters,
             version=__version__,
             unix=world.unix,
@@ -232,34 +257,33 @@ class PushService(MultiService):
 
             return routes(self)
 
-        config = self._config
+        config = self.config
         return AdminService(
-            self._world.reactor, config.admin, state_directory(config.state), routes=routes
+            self.world.reactor, config.admin, state_directory(config.state), routes=routes
         )
 
     def _dialer(self) -> Dialer:
-        settings = self._config.apple
-        roots = None
-        if settings.trust_roots is not None:
-            try:
-                roots = read_trust_roots_thd(settings.trust_roots)
-            except CredentialError as error:
-                raise StartError(f"apple.trust_roots: {error}") from error
-        return Dialer(settings, world=self._world, in_thread=self._in_thread, trust_roots=roots)
+        settings = self.config.apple
+        return Dialer(
+            settings,
+            world=self.world,
+            in_thread=self._in_thread,
+            trust_roots=_trust_roots(settings),
+        )
 
     def _metrics(self) -> MetricsService:
         from pushd.metric import metrics  # 5 MiB that only its users need
 
-        return metrics(self, self._config, self._world)
+        return metrics(self, self.config, self.world)
 
     def _in_thread(self, work: Callable[[], T]) -> Deferred[T]:
-        reactor = self._world.reactor
+        reactor = self.world.reactor
         return deferToThreadPool(reactor, reactor.getThreadPool(), work)
 
     # The start.
 
     def _allow_descriptors(self) -> None:
-        wanted = self._config.api.max_connections + FOR_APPLE + SPARE
+        wanted = self.config.api.max_connections + FOR_APPLE + SPARE
         allowed = allow_descriptors(wanted)
         if allowed < wanted:
             self._log.warn(
@@ -270,7 +294,7 @@ class PushService(MultiService):
             )
 
     def _drop(self, identity: Identity) -> None:
-        directory = state_directory(self._config.state)
+        directory = state_directory(self.config.state)
         try:
             hand_over(directory, identity, DATABASE, ADMIN_FILES)
             log.hand_over(identity)
@@ -296,6 +320,22 @@ class PushService(MultiService):
             credentials += f" ({unusable} unusable)"
         waiting = _counted(self.queue.depth, "push waits", "pushes wait")
         return f"pushd {__version__} is ready: {served}; {credentials}, {waiting}"
+
+
+def _tls_files(settings: ApiSettings) -> tuple[object, ...]:
+    """What differs once the API's TLS is another."""
+    paths = settings.certificate, settings.key, settings.client_authority
+    signature = signature_thd([path for path in paths if path is not None])
+    return *paths, settings.minimum_version, signature
+
+
+def _trust_roots(settings: AppleSettings) -> TrustRoots | None:
+    if settings.trust_roots is None:
+        return None
+    try:
+        return read_trust_roots_thd(settings.trust_roots)
+    except CredentialError as error:
+        raise StartError(f"apple.trust_roots: {error}") from error
 
 
 def _counted(number: int, one: str, many: str) -> str:

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from ops import daemon
 from ops.reload import HangUp, Reload
-from ops.service.inherited import inherited_of
+from ops.service.inherited import environment_of_start, inherited_of
 from pushd import config
 from pushd.config import Config
 from pushd.service import PushService
@@ -44,16 +44,30 @@ class _Told(daemon.Told, PushService):
     pass
 
 
+AT_ONCE: Final = frozenset(
+    (
+        "api.certificate",
+        "api.client_authority",
+        "api.clients",
+        "api.key",
+        "api.minimum_version",
+        "apple.trust_roots",
+        "credential",
+    )
+)
+"""Settings that SIGHUP applies."""
+
+
 def at_once(key: str) -> bool:
     """Whether a running daemon goes by a change of this setting."""
-    return key == "api.clients"
+    return key in AT_ONCE
 
 
 def makeService(options: Options) -> PushService:
     """The whole daemon, its port bound. Raises SystemExit, with one line, where it cannot be."""
     from twisted.internet import reactor
 
-    inherited = inherited_of(os.environ, pid=os.getpid())
+    inherited = inherited_of(environment_of_start(), pid=os.getpid())
     world = World(reactor=reactor, inherited=inherited)
     settings: Config = options.settings
     file = options.file

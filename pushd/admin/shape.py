@@ -39,6 +39,7 @@ class Status(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`GET /v1/status`: how pushd is."""
 
     version: str
+    pid: int
     started_at: int
     api: tuple[str, ...] = ()
     """Where the API listens: `127.0.0.1:8443`. Empty: it is off."""
@@ -163,6 +164,8 @@ class Selection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     device: str | None = None
     """A token, hexadecimal."""
     everything: bool = False
+    after: Cursor = ""
+    """Where to go on: `next` of the answer before."""
 
 
 class Retried(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -181,6 +184,8 @@ class Cancelled(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """With Apple, or settled."""
     unknown: int = 0
     """Ids that nothing is known of."""
+    next: Cursor = ""
+    """If not empty, there may be more: ask again with it as `after`."""
 
 
 class Result(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -122,6 +122,10 @@ class ApiService(Service):
         """Those of a file that has changed; requests that were begun go on."""
         self._site.access = self._access(clients)
 
+    def replace_tls(self, tls: CertificateOptions) -> None:
+        """For connections from now on."""
+        self._factory.replace(tls)
+
     # What Twisted calls.
 
     def privilegedStartService(self) -> None:

@@ -40,12 +40,21 @@ class KnownCredentials:
     def __init__(self) -> None:
         self.known: dict[str, Credential] = {}
         self._listeners: list[Callable[[Credential], object]] = []
+        self._removed: list[Callable[[str], object]] = []
 
     def get(self, name: str) -> Credential | None:
         return self.known.get(name)
 
-    def listen(self, listener: Callable[[Credential], object]) -> None:
+    def listen(
+        self, listener: Callable[[Credential], object], removed: Callable[[str], object]
+    ) -> None:
         self._listeners.append(listener)
+        self._removed.append(removed)
+
+    def remove(self, name: str) -> None:
+        del self.known[name]
+        for removed in self._removed:
+            removed(name)
 
     def put(self, credential: Credential) -> None:
         self.known[credential.name] = credential

@@ -111,7 +111,8 @@ class QueueMachine(RuleBasedStateMachine):
             )
             self.model.submitted[job.id] = job
             jobs.append(job)
-        self.rig.queue.submit(jobs, partial(self.noted, self.received, jobs, self.rig.lives))
+        told = partial(self.noted, self.received, jobs, self.rig.lives, self.rig.queue.depth)
+        self.rig.queue.submit(jobs, told)
         self.rig.turn()
 
     def noted(self, call: Callable[..., None], *arguments: Any) -> None:
@@ -121,7 +122,7 @@ class QueueMachine(RuleBasedStateMachine):
         except AssertionError:
             self.faults.append(Failure())
 
-    def received(self, jobs: list[Job], life: int, receipts: list[Receipt]) -> None:
+    def received(self, jobs: list[Job], life: int, depth: int, receipts: list[Receipt]) -> None:
         assert life == self.rig.lives
         for job, receipt in zip(jobs, receipts, strict=True):
             match receipt:
@@ -136,7 +137,7 @@ class QueueMachine(RuleBasedStateMachine):
                 case Duplicate(id=id_, state=state):
                     assert state is State.SETTLED or id_ not in self.model.outcomes
                 case Full():
-                    assert self.rig.queue.depth > CAPACITY - 6
+                    assert depth + len(jobs) > CAPACITY
                 case Unstored():
                     raise AssertionError("the disk works")
 
@@ -146,10 +147,11 @@ class QueueMachine(RuleBasedStateMachine):
         job = data.draw(st.sampled_from(list(self.model.submitted.values())))
         known = job.id in self.model.acknowledged or job.id in self.model.outcomes
         received: list[Receipt] = []
+        depth = self.rig.queue.depth
 
         def receive(receipts: list[Receipt]) -> None:
             received.extend(receipts)
-            self.noted(self.received, [job], self.rig.lives, receipts)
+            self.noted(self.received, [job], self.rig.lives, depth, receipts)
 
         self.rig.queue.submit([job], receive)
         self.rig.settle_down()
