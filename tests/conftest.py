@@ -25,6 +25,6 @@ def terminal() -> Iterator[None]:
             patch.delenv(name, raising=False)
         patch.setenv("TERM", "xterm-256color")
         if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-            # A shell starts its background jobs so, and every program started here would inherit it.
+            # A shell starts background jobs so, and every program started here would inherit it.
             signal.signal(signal.SIGINT, signal.default_int_handler)
         yield
