@@ -35,6 +35,7 @@ PACKAGES = {
     "grub-script-check": "grub-common",
     "h2load": "nghttp2-client",
     "ip": "iproute2",
+    "journalctl": "systemd",
     "kea-dhcp4": "kea-dhcp4-server",
     "nbdkit": "nbdkit",
     "nft": "nftables",
@@ -43,6 +44,7 @@ PACKAGES = {
     "nsenter": "util-linux",
     "openssl": "openssl",
     "perfdhcp": "kea-admin",
+    "promtool": "prometheus",
     "qemu-img": "qemu-utils",
     "qemu-io": "qemu-utils",
     "qemu-system-x86_64": "qemu-system-x86",
@@ -62,6 +64,7 @@ PACKAGES = {
 
 FILES = {
     "/etc/udhcpc/default.script": "udhcpc",
+    "/lib/systemd/systemd-journald": "systemd",
     "/lib/systemd/systemd-networkd": "systemd",
     "/usr/share/gocode/src/github.com/insomniacslk/dhcp/dhcpv4/bsdp": (
         "golang-github-insomniacslk-dhcp-dev"

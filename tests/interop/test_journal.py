@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-JOURNALD = Path("/lib/systemd/systemd-journald")
+from tests.interop.peer import need_namespaces, peer, peer_file
 
-pytestmark = [
-    pytest.mark.interop,
-    pytest.mark.skipif(not JOURNALD.exists(), reason="systemd-journald is missing"),
-    pytest.mark.skipif(shutil.which("journalctl") is None, reason="journalctl is missing"),
-]
+pytestmark = pytest.mark.interop
+
+JOURNALD = "/lib/systemd/systemd-journald"
 
 HOST = f"""
 set -e
@@ -58,8 +55,12 @@ journal.close()
 
 def test_entries_are_found_by_their_fields() -> None:
     """By the machine that they are about; one of 500,000 characters is there, too."""
+    need_namespaces()
+    peer("journalctl")
+    peer_file(JOURNALD)
+
     done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", HOST, "sh", sys.executable, DAEMON],
+        [peer("unshare"), "--mount", "sh", "-c", HOST, "sh", sys.executable, DAEMON],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import subprocess
 import threading
@@ -22,6 +21,7 @@ from ops.setting import TlsVersion
 from ops.tls import FLOORS, load_server_tls
 from pushd.api.settings import ApiSettings
 from pushd.api.tls import load_tls
+from tests.interop.peer import peer
 from tests.netbootd.http.certificate import Credentials, write_credentials
 
 VERSIONS = {"TLSv1": "-tls1", "TLSv1.1": "-tls1_1", "TLSv1.2": "-tls1_2", "TLSv1.3": "-tls1_3"}
@@ -33,8 +33,6 @@ ACCEPTED = {
     "TLSv1.2OrLater": {"TLSv1.2", "TLSv1.3"},
     "TLSv1.3": {"TLSv1.3"},
 }
-
-needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is missing")
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +93,7 @@ def serving(options: CertificateOptions) -> Iterator[int]:
 
 def spoken(port: int, option: str) -> str | None:
     """The version that a client which speaks one only has agreed on; None: it was refused."""
-    command = ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", option]
+    command = [peer("openssl"), "s_client", "-connect", f"127.0.0.1:{port}", option]
     command += ["-brief", "-cipher", "ALL:@SECLEVEL=0"]
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
@@ -107,7 +105,6 @@ def spoken(port: int, option: str) -> str | None:
     return None
 
 
-@needs_openssl
 @pytest.mark.parametrize("table", ["https", "api", "console"])
 @pytest.mark.parametrize("version", get_args(TlsVersion))
 def test_versions(table: str, version: TlsVersion, files: Credentials) -> None:
