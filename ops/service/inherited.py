@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import MutableMapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.error import CannotListenError
@@ -76,11 +77,25 @@ class Inherited:
         self._handed.clear()
 
 
-def inherited_of(environment: MutableMapping[str, str], *, pid: int) -> Inherited:
-    """What systemd handed to this process, taken out of `environment`."""
-    whose = environment.pop("LISTEN_PID", "")
-    count = environment.pop("LISTEN_FDS", "")
-    names = environment.pop("LISTEN_FDNAMES", "").split(":")
+def environment_of_start() -> Mapping[str, str]:
+    """The environment that this process was started with.
+
+    Twisted removes what systemd put there, once anything has it look for plugins of endpoints: they
+    might want the sockets.
+    """
+    try:
+        raw = Path("/proc/self/environ").read_bytes()
+    except OSError:  # not Linux, so not systemd
+        return os.environ
+    pairs = (os.fsdecode(entry).partition("=") for entry in raw.split(b"\0"))
+    return {name: value for name, _, value in pairs}
+
+
+def inherited_of(environment: Mapping[str, str], *, pid: int) -> Inherited:
+    """What systemd handed to the process `pid`, which is this one, by `environment`."""
+    whose = environment.get("LISTEN_PID", "")
+    count = environment.get("LISTEN_FDS", "")
+    names = environment.get("LISTEN_FDNAMES", "").split(":")
     if whose != str(pid) or not count.isdecimal():
         return Inherited()
     handed = []
