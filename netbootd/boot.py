@@ -359,17 +359,20 @@ def _progress(boot: Boot, event: TransferProgressed | TransferFinished) -> None:
 
 def _finish(boot: Boot, event: TransferFinished) -> None:
     stage = _stage(boot, event.role, event.name)
-    if stage is None:
-        return
-    if event.outcome is not Transferred.COMPLETE and stage.whole is not None:
-        # A request that was repeated, for its first answer was late: it has the file already.
+    if event.outcome is Transferred.COMPLETE:
+        if stage is None:  # a repeated request, which was no reading, took it away
+            stage = _step(boot, event, event.role, event.name, size=event.size)
+        _progress(boot, event)
+        stage.ended, stage.outcome = event.at, event.outcome.value
+    elif stage is None or stage.outcome == Transferred.COMPLETE.value:
+        return  # a request that was repeated, for its first answer was late: it has the file
+    elif stage.whole is not None:  # likewise
         (stage.ended, stage.done), stage.outcome = stage.whole, Transferred.COMPLETE.value
-        return
-    if event.outcome is Transferred.PROBE:  # no reading at all: what follows is
+    elif event.outcome is not Transferred.PROBE:
+        _progress(boot, event)
+        stage.ended, stage.outcome = event.at, event.outcome.value
+    elif not stage.done:  # no reading at all: what follows is
         boot.stages.remove(stage)
-        return
-    _progress(boot, event)
-    stage.ended, stage.outcome = event.at, event.outcome.value
 
 
 def _miss(boot: Boot, event: FileMissing) -> None:
@@ -386,7 +389,7 @@ def _stage(boot: Boot, name: str, about: str) -> Stage | None:
 
 def _step(boot: Boot, event: Event, name: str, about: str, *, size: int = 0) -> Stage:
     """A new stage; one that is no file is over at once, and replaces its like."""
-    is_file = isinstance(event, TransferStarted)
+    is_file = isinstance(event, (TransferStarted, TransferFinished))
     stage = Stage(name=name, about=about, began=event.at, size=size)
     if not is_file:
         stage.ended, stage.outcome = event.at, Transferred.COMPLETE.value

@@ -55,8 +55,13 @@ def watch(
     client = admin_client(configuration)
     client.get("/v1/status")  # here it fails, if it does, before anything is drawn
     wanted = {machine_key(machine) for machine in machines}
-    records = _until(_wanted(_records(client), wanted), until)
     console = terminal()
+
+    def begun() -> None:
+        if console is None:
+            click.echo("watching", err=True)  # so that a script knows that it misses nothing
+
+    records = _until(_wanted(_records(client, begun), wanted), until)
     if as_json:
         for record in records:
             print_record(record)
@@ -72,13 +77,16 @@ def watch(
     return ExitCode.OK
 
 
-def _records(client: AdminClient) -> Iterator[Record]:
+def _records(client: AdminClient, begun: Callable[[], None]) -> Iterator[Record]:
     """A record for each change; who lags behind begins anew, with what is under way by then."""
     while True:
         for record in client.events(EVENTS):
-            if "event" in record:
+            if "event" not in record:
+                yield record
+            elif record["event"] == "dropped":
                 break
-            yield record
+            else:
+                begun()
         else:
             return
 

@@ -50,11 +50,14 @@ def machine_routes(service: BootService) -> list[Route]:
 
 
 def boot_events(service: BootService) -> Callable[[Callable[[object], None]], Callable[[], None]]:
-    """What tells all boots under way, then each that goes on or ends: a record each."""
+    """What tells all boots under way, that these were all, then each that goes on or ends: a record
+    each."""
 
     def subscribe(tell: Callable[[object], None]) -> Callable[[], None]:
-        for boot in service.history.boots.under_way():
+        under_way = service.history.boots.under_way()
+        for boot in under_way:
             tell(boot.record())
+        tell({"event": "watching", "boots": len(under_way)})
         return service.history.watch(lambda boot: tell(boot.record()))
 
     return subscribe

@@ -131,15 +131,22 @@ def objection(
             return Invalid("name", f"{other.mac} has the name {other.name}", "take another")
     if address in ours:
         return Invalid("address", f"{address} is this computer's own", "take another")
-    try:
-        convert(wanted.name, HostName)
-        replace(settings, hosts=(*settings.hosts, wanted.host()))
-    except ValidationError:
+    if not _is_host_name(wanted.name):
         shown = escape(wanted.name, 60)
         return Invalid("name", f'"{shown}" is no host name', "take up to 63 letters and digits")
+    try:
+        replace(settings, hosts=(*settings.hosts, wanted.host()))
     except Invalid as error:
         return Invalid("address", error.problem, error.remedy)
     return None
+
+
+def _is_host_name(text: str) -> bool:
+    try:
+        convert(text, HostName)
+    except ValidationError:
+        return False
+    return True
 
 
 def with_reservations(
@@ -155,7 +162,8 @@ def with_reservations(
     hosts, resting = [], []
     for each in reservations:
         is_plain = (
-            each.name.lower() not in names
+            _is_host_name(each.name)
+            and each.name.lower() not in names
             and each.mac not in hardware
             and each.address not in addresses
             and each.address not in ours

@@ -235,6 +235,26 @@ def test_a_request_that_was_repeated(room: Room, outcome: Outcome) -> None:
     assert (stage.outcome, stage.done) == ("complete", 1000)
 
 
+@pytest.mark.parametrize("late", [True, False])
+def test_two_requests_at_once(room: Room, late: bool) -> None:
+    """Of two transfers of a file one is whole, the other nothing: it was read, in either order."""
+    about: dict[str, Any] = {"service": "tftp", "name": "a/booter", "role": "booter", "size": 1000}
+    ends: list[dict[str, Any]] = [
+        {"sent": 1000, "outcome": Outcome.COMPLETE},
+        {"sent": 0, "outcome": Outcome.PROBE},
+    ]
+    room.hear(TransferStarted, **about)
+    room.hear(TransferStarted, **about)
+    for end in ends if late else reversed(ends):
+        room.hear(TransferFinished, **about, **end, seconds=1.0)
+
+    boot = room.boots.of(MAC)
+    assert boot is not None
+    assert [(one.name, one.outcome, one.done) for one in boot.stages] == [
+        ("booter", "complete", 1000)
+    ]
+
+
 def test_a_root_image_over_several_connections(room: Room) -> None:
     """What connections of HTTP read one after the other adds up; TFTP begins anew."""
     room.read("booter", sent=500, outcome=Outcome.ABORTED)
