@@ -97,8 +97,9 @@ class Credential:
     token: ProviderToken | None = None
 
     def covers(self, topic: str) -> bool:
-        """Whether pushes of `topic` may be sent with it."""
-        return topic in self.topics or not self.topics
+        """Whether pushes of `topic` may be sent with it. A key signs none of MDM's: Apple wants
+        the certificate for those."""
+        return topic in self.topics or (not self.topics and not topic.startswith(MDM_TOPIC))
 
 
 def files_of(settings: CredentialSettings) -> tuple[Path, ...]:

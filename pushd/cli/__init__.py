@@ -16,6 +16,11 @@ from pushd.cli.config import config
 from pushd.cli.credentials import credentials
 from pushd.cli.csr import csr
 from pushd.cli.doctor import doctor
+from pushd.cli.pushes import pushes
+from pushd.cli.queue import queue
+from pushd.cli.send import send
+from pushd.cli.tokens import tokens
+from pushd.cli.watch import watch
 
 
 @click.group("pushctl", cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
@@ -180,6 +185,11 @@ main.add_command(config)
 main.add_command(credentials)
 main.add_command(csr)
 main.add_command(doctor)
+main.add_command(pushes)
+main.add_command(queue)
+main.add_command(send)
+main.add_command(tokens)
+main.add_command(watch)
 main.add_command(completion_of(main, "pushctl"))
 main.add_command(backup.backup)
 main.add_command(backup.restore)

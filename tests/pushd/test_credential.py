@@ -335,6 +335,7 @@ def test_signing_key(tmp_path: Path) -> None:
     assert one.kind is Kind.TOKEN
     assert one.expires_at is None
     assert one.covers(APP)
+    assert not one.covers(MDM)  # Apple wants the certificate for those
     assert one.token is two.token
     assert one.token is not None
     head = one.token.bearer(1, 1.0).split()[1].split(b".")[0]
