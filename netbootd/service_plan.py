@@ -7,7 +7,7 @@ from pathlib import Path
 from netbootd import config
 from netbootd.config import Config
 from ops.service.inherited import EVERYWHERE
-from ops.service.plan import Capability, Listen, Plan, paths_in
+from ops.service.plan import Capability, Listen, Plan, names_certificate, paths_in
 
 PRIVILEGED = 1024
 """The first port that anybody may bind."""
@@ -40,6 +40,8 @@ def plan_of(configuration: Path, *, user: str | None) -> Plan:
         user=user,
         capabilities=tuple(capabilities),
         families=tuple(families),
+        reads_proc_net=True,
+        speaks_tls=names_certificate(settings),
         listens=listens,
         reads=tuple(paths_in(settings)),
         writes=tuple(

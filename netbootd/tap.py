@@ -20,7 +20,7 @@ from netbootd.service import BootService
 from netbootd.world import World
 from ops import daemon
 from ops.reload import HangUp
-from ops.service.inherited import inherited_of
+from ops.service.inherited import environment_of_start, inherited_of
 
 
 class Options(daemon.Options):
@@ -49,7 +49,7 @@ def makeService(options: Options) -> BootService:
     """The whole daemon, its ports bound. Raises SystemExit, with one line, where it cannot be."""
     from twisted.internet import reactor
 
-    inherited = inherited_of(os.environ, pid=os.getpid())
+    inherited = inherited_of(environment_of_start(), pid=os.getpid())
     world = World(reactor=reactor, inherited=inherited)
     settings = options.settings
     service = daemon.made(

@@ -28,6 +28,8 @@ def plan_of(configuration: Path, *, user: str | None) -> Plan:
         user=user,
         capabilities=(BIND,) if is_served and api.port < PRIVILEGED else (),
         families=("AF_INET", "AF_INET6", "AF_UNIX", "AF_NETLINK"),
+        reads_proc_net=False,
+        speaks_tls=True,  # to Apple, if to nobody else
         listens=tuple(listens),
         reads=tuple(paths_in(settings)),
         writes=tuple(

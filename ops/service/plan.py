@@ -47,6 +47,9 @@ class Plan:
     capabilities: tuple[Capability, ...] = ()
     families: tuple[str, ...]
     """Address families of the sockets that it opens."""
+    reads_proc_net: bool
+    """Whether it looks after interfaces, which psutil reads from /proc/net."""
+    speaks_tls: bool
     listens: tuple[Listen, ...]
     """The ports of the configuration that are known before the start."""
     reads: tuple[Path, ...]
@@ -62,6 +65,17 @@ class Plan:
         start = [str(twistd)] if twistd.exists() else [str(python), "-c", TWISTD]
         daemon = [self.daemon, "--config", str(self.configuration)]
         return [*start, "--nodaemon", "--pidfile=", *daemon]
+
+
+def names_certificate(settings: msgspec.Struct) -> bool:
+    """Whether a table of the settings has a certificate for a server of ours."""
+    for name in settings.__struct_fields__:
+        value = getattr(settings, name)
+        if name == "certificate" and value is not None:
+            return True
+        if isinstance(value, msgspec.Struct) and names_certificate(value):
+            return True
+    return False
 
 
 def paths_in(settings: object) -> Iterator[Path]:

@@ -19,6 +19,10 @@ START = 900
 """Seconds for a start: an upgrade of the database may take 600 of them (`ops.database`)."""
 HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
 
+TLS = """\
+# Callbacks of OpenSSL are code that cffi writes at run time.
+MemoryDenyWriteExecute=no"""
+
 HARDENING = """\
 CapabilityBoundingSet={capabilities}
 AmbientCapabilities={capabilities}
@@ -32,7 +36,7 @@ PrivateDevices=yes
 PrivateMounts=yes
 PrivateUsers={private_users}
 ProtectProc=invisible
-ProcSubset=pid
+ProcSubset={proc}
 ProtectClock=yes
 ProtectControlGroups=yes
 ProtectHostname=yes
@@ -46,7 +50,7 @@ RestrictRealtime=yes
 RestrictSUIDSGID=yes
 RemoveIPC=yes
 LockPersonality=yes
-MemoryDenyWriteExecute=yes
+{memory}
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallFilter=~@privileged @resources
@@ -98,7 +102,7 @@ def _service(plan: Plan, with_socket: bool) -> Iterator[str]:
     yield "ExecReload=/bin/kill -HUP $MAINPID"
     yield "WorkingDirectory=/"
     yield "Restart=on-failure"
-    yield "RestartSec=2"
+    yield "RestartSec=5"
     yield f"WatchdogSec={WATCHDOG}"
     yield f"TimeoutStartSec={START}"
     yield ""
@@ -118,6 +122,8 @@ def _service(plan: Plan, with_socket: bool) -> Iterator[str]:
         capabilities=" ".join(capability.name for capability in plan.capabilities),
         home="read-only" if homes_needed(plan) else "yes",
         families=" ".join(plan.families),
+        memory=TLS if plan.speaks_tls else "MemoryDenyWriteExecute=yes",
+        proc="all" if plan.reads_proc_net else "pid",
         # Among users of its own, it has no capability outside of them.
         private_users="no" if plan.capabilities else "yes",
     ).rstrip("\n")

@@ -23,12 +23,13 @@ def revisions(schema: Schema) -> list[str]:
     return sorted(script.revision for script in scripts.walk_revisions())
 
 
-def make(path: Path, schema: Schema, revision: str) -> Content:
-    """A database of `revision` with rows in every table; those rows."""
+def make(path: Path, schema: Schema, revision: str, rows: int = ROWS) -> Content:
+    """A database of `revision` with `rows` in every table; those rows."""
     with sqlite_engine(path).begin() as connection:
         migrate(connection, schema.migrations, revision)
         for table in _tables(connection):
-            connection.execute(insert(table), [_row(table, number) for number in range(ROWS)])
+            for number in range(rows):
+                connection.execute(insert(table), _row(table, number))
     return content(path)
 
 
