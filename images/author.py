@@ -22,7 +22,7 @@ from images.edit import sync_folder
 from images.errors import BundleError
 from images.index import require_free
 from images.info import FILE_NAME, parse_info
-from images.plist import PlistError, parse_plist
+from images.plist import PlistError, parse_plist, write_plist
 from images.program import COMPRESSED_KERNEL, FAT_EFI
 from images.udif import SECTOR
 from images.udzo import SECTORS_PER_CHUNK, write_udzo_thd
@@ -84,7 +84,10 @@ def write_bundle_thd(
         parts[root_name] = root_image
         info |= {"Type": "HTTP", "RootPath": root_name}
     info |= keys or {}
-    data = plistlib.dumps(info)
+    try:
+        data = write_plist(info)
+    except PlistError as error:
+        raise BundleError(path / FILE_NAME, str(error), "write it without") from error
     if beside is not None:
         require_free(beside, path, parse_info(data, path / FILE_NAME))
     parts[FILE_NAME] = io.BytesIO(data)

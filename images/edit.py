@@ -24,7 +24,7 @@ from images.bundle import Bundle
 from images.entry import BootEntry
 from images.errors import BundleError
 from images.info import FILE_NAME, MAX_BYTES, parse_info
-from images.plist import parse_plist
+from images.plist import PlistError, parse_plist, write_plist
 from images.tree import unreadable
 
 _BINARY = b"bplist00"
@@ -85,9 +85,9 @@ def edited(data: bytes, keys: Mapping[str, Any], path: Path) -> bytes:
     if after is None:
         form = plistlib.FMT_BINARY if data.startswith(_BINARY) else plistlib.FMT_XML
         try:
-            after = plistlib.dumps(wanted, fmt=form, sort_keys=False)
-        except ValueError as error:  # control characters; XML has none
-            raise BundleError(path, f"cannot hold that: {error}", "write it without") from error
+            after = write_plist(wanted, form)
+        except PlistError as error:
+            raise BundleError(path, str(error), "write it without") from error
     parse_info(after, path)
     return after
 

@@ -1,4 +1,4 @@
-"""Read a property list that may come from anywhere, XML or binary, within bounds.
+"""Read a property list that may come from anywhere, XML or binary, within bounds; and write one.
 
 Must never raise anything but `PlistError`, whatever the bytes.
 """
@@ -6,6 +6,7 @@ Must never raise anything but `PlistError`, whatever the bytes.
 from __future__ import annotations
 
 import plistlib
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -26,6 +27,15 @@ def parse_plist(data: bytes, *, maximum: int) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise PlistError("holds no dictionary")
     return value
+
+
+def write_plist(keys: Mapping[str, Any], form: plistlib.PlistFormat = plistlib.FMT_XML) -> bytes:
+    """The bytes of a property list, keys in their order. Raises `PlistError` for what it cannot
+    hold, such as control characters in XML."""
+    try:
+        return plistlib.dumps(keys, fmt=form, sort_keys=False)
+    except ValueError as error:
+        raise PlistError(f"cannot hold that: {error}") from error
 
 
 def kind_of(value: object) -> str:

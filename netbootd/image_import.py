@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import click
+
 from images.bundle import read_bundle_thd
 from images.errors import shown
 from images.importer import (
@@ -24,6 +26,7 @@ from ops.cli import Failed
 from ops.lock import FileLock
 from ops.table import print_line
 
+GOES_ON: Final = "the same command goes on from here"
 LOCK: Final = "lock"
 """A file beside a copy that grows; whoever copies holds it."""
 
@@ -45,12 +48,16 @@ def import_image(
         plan.staging.mkdir(exist_ok=True)
         lock = FileLock(plan.staging / LOCK)
         if not lock.acquire():
-            raise Failed(f"{shown(plan.target)} is being imported by another netbootctl; wait")
+            place = shown(plan.target)
+            raise Failed(f"{place} is being imported by another netbootctl; wait for it")
         try:
             _copied(plan, quiet=as_json)
             if is_verified:
                 _require_intact(plan, quiet=as_json)
             bundle = publish_thd(plan)
+        except KeyboardInterrupt:
+            click.echo(f"cut off; {GOES_ON}, or give up: remove {shown(plan.staging)}", err=True)
+            raise
         finally:
             lock.release()
     tell(shelf.settings, [bundle], as_json=as_json)

@@ -108,6 +108,7 @@ def test_support_list_without_models(tmp_path: Path) -> None:
             "not a property list",
         ),
         ("Lab.nbi", {"keys": {"BootFile": "x"}}, "Lab.nbi/i386/x", "is missing"),
+        ("Lab.nbi", {"name": "\x07"}, "Lab.nbi/NBImageInfo.plist", "cannot hold that"),
     ],
 )
 def test_bundle_that_cannot_be_read_back(

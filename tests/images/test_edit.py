@@ -25,6 +25,7 @@ from images.edit import (
 )
 from images.entry import read_entry_thd
 from images.errors import BundleError
+from tests.interop.peer import peer
 
 from .conftest import as_nobody
 from .entries import DEBIAN, make_entry
@@ -123,7 +124,7 @@ def test_another_program_reads_it(tmp_path: Path, form: plistlib.PlistFormat) ->
     (tmp_path / "a.plist").write_bytes(after)
 
     subprocess.run(
-        ["plistutil", "-i", "a.plist", "-o", "b.plist", "-f", "xml"],
+        [peer("plistutil"), "-i", "a.plist", "-o", "b.plist", "-f", "xml"],
         cwd=tmp_path,
         check=True,
         timeout=60,

@@ -326,3 +326,84 @@ class TextTests(WatchTests):
         (line,) = self.told()
         self.assertTrue(line.startswith("warn: B\\xfc.nbi: "), line)
         line.encode("ascii")
+
+
+class RescanTests(WatchTests):
+    """Somebody changed something and wants to know what came of it."""
+
+    def rescanned(self, watch: CatalogWatch) -> Deferred[Snapshot]:
+        return Deferred.fromCoroutine(watch.rescan())
+
+    def test_nothing_has_changed(self) -> None:
+        """It is answered at once."""
+        make_folder(self.root, Name="Alpha")
+        watch = self.watch()
+        watch.startService()
+
+        snapshot = self.successResultOf(self.rescanned(watch))
+
+        self.assertEqual([bundle.title for bundle in snapshot.bundles], ["Alpha"])
+
+    def test_an_image_that_is_new(self) -> None:
+        """It is answered when the image is served, at the next look."""
+        watch = self.watch()
+        watch.startService()
+        make_folder(self.root, Name="Alpha")
+
+        waiting = self.rescanned(watch)
+        self.assertNoResult(waiting)
+        self.look(1)
+
+        snapshot = self.successResultOf(waiting)
+        self.assertEqual([bundle.title for bundle in snapshot.bundles], ["Alpha"])
+
+    def test_a_folder_that_goes_on_changing(self) -> None:
+        """It is answered all the same, after three looks."""
+        watch = self.watch()
+        watch.startService()
+        make_folder(self.root, Name="Alpha")
+
+        waiting = self.rescanned(watch)
+        for size in (1, 2):
+            self.assertNoResult(waiting)
+            write(self.root / "A.nbi/more", bytes(size))
+            self.look(1)
+
+        snapshot = self.successResultOf(waiting)
+        self.assertIn("still being copied", str(snapshot.errors))
+
+    def test_a_service_that_stops(self) -> None:
+        """Whoever waits is answered; whoever asks afterwards, too."""
+        watch = self.watch()
+        watch.startService()
+        make_folder(self.root, Name="Alpha")
+        waiting = self.rescanned(watch)
+
+        self.successResultOf(watch.stopService())
+
+        self.assertEqual(self.successResultOf(waiting).bundles, ())
+        write(self.root / "A.nbi/more", b"")
+        self.successResultOf(self.rescanned(watch))
+
+    def test_one_scan_at_a_time(self) -> None:
+        """A rescan waits for the look that is under way, and a stop for both."""
+        threads: list[tuple[Scan, Deferred[Snapshot]]] = []
+
+        def in_thread(scan: Scan) -> Deferred[Snapshot]:
+            threads.append((scan, Deferred()))
+            return threads[-1][1]
+
+        watch = self.watch(in_thread)
+        watch.startService()
+        self.look(1)
+        waiting = self.rescanned(watch)
+        self.assertEqual(len(threads), 1)
+        stopped = watch.stopService()
+        self.assertNoResult(stopped)
+
+        for number in range(2):
+            scan, done = threads[number]
+            done.callback(scan())
+
+        self.successResultOf(waiting)
+        self.successResultOf(stopped)
