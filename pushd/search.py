@@ -7,6 +7,7 @@ looked through in two seconds, and the reactor is never kept for longer than one
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
@@ -89,24 +90,27 @@ class Search:
         self._chosen = chosen
         self.after = after
         """All up to here has been looked at."""
-        self.is_over = False
-        """There is nothing behind that."""
-        self._spans = self._made_spans()
+        self._spans = deque(self._made_spans())
 
-    async def steps(self, most: int = PAGE) -> AsyncIterator[Step]:
-        """What is to be read, step by step; tell each `done`. Raises StoreError."""
+    @property
+    def is_over(self) -> bool:
+        """There is nothing behind `after`."""
+        while self._spans and self.after >= self._spans[0][1] - 1:
+            self._spans.popleft()
+        return not self._spans
+
+    async def steps(self, most: int | None = None) -> AsyncIterator[Step]:
+        """What is to be read, step by step, up to `most` rows each (PAGE) unless a device is looked
+        for; tell each `done`. Raises StoreError."""
         for _ in range(STEPS):
-            while self._spans and self.after >= self._spans[0][1] - 1:
-                self._spans.pop(0)
-            if not self._spans:
+            if self.is_over:
                 break
             start, end = self._spans[0]
-            step = await self._step(max(self.after, start), end, most)
+            step = await self._step(max(self.after, start), end, most or PAGE)
             if step is None:
                 self.after = end - 1
             else:
                 yield step
-        self.is_over = not self._spans
 
     def done(self, step: Step, rows: int, last: int) -> None:
         """It had so many rows; `last` is the place of the last."""
@@ -144,7 +148,7 @@ async def page(
     `state` is that of `state_of`. Raises StoreError."""
     search = Search(queue, store, chosen, after)
     found: list[Entry] = []
-    async for step in search.steps(most if state is None else PAGE):
+    async for step in search.steps(most if state is None else None):
         rows = await store.read(step.statement, **step.parameters)
         for row in rows:
             entry = queue.from_disk(row)
