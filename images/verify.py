@@ -122,9 +122,9 @@ def _intact(image: DiskImage, outcomes: list[Outcome]) -> str:
 
 
 def _part(watch: Watch, number: int) -> Callable[[int, int], None]:
-    """The two readings, of all bytes as they are and of the sectors, as one bar."""
+    """The two readings, of all bytes as they are and of the sectors, as the halves of one bar."""
 
     def progress(done: int, total: int) -> None:
-        watch.progressed(number * total + done, 2 * total)
+        watch.progressed((number * total + done) // 2, total)
 
     return progress

@@ -140,6 +140,8 @@ class _Layout:
             for number, group in enumerate(groups):
                 line = self._line(row, group)
                 line.rstrip()
+                if number and row is not self._rows[0]:
+                    line.stylize("dim")
                 if line.plain:
                     yield Padding(line, (0, 0, 0, GAP if number else 0), expand=False)
 
