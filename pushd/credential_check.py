@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from ops.finding import Finding, Severity
 from ops.privilege import Identity, acting_as, resolve_identity
@@ -13,7 +12,7 @@ from protocols.apns.token import ProviderTokens
 from pushd.config import Config
 from pushd.credential import Credential, CredentialError, Kind, load_credential_thd
 from pushd.credentials import WARNED_AT
-from pushd.dial import read_trust_roots_thd
+from pushd.dial import TrustRoots, read_trust_roots_thd
 from pushd.reach import Reached, Unreached, reach_thd
 from pushd.settings import CredentialSettings
 
@@ -55,7 +54,7 @@ def connect_thd(settings: Config, one: CredentialSettings) -> Iterator[Finding]:
     yield connected(settings, credential, roots)
 
 
-def connected(settings: Config, credential: Credential, roots: Any) -> Finding:
+def connected(settings: Config, credential: Credential, roots: TrustRoots | None) -> Finding:
     """What Apple says to `credential`."""
     apple = settings.apple
     server = f"{apple.host(credential.environment)} port {apple.port}"
@@ -80,7 +79,7 @@ def about_way(reached: Reached) -> str:
     return f"{way}, {reached.tls}, {streams}, {milliseconds}"
 
 
-def trust_roots_thd(settings: Config) -> Any:
+def trust_roots_thd(settings: Config) -> TrustRoots | None:
     """Those of the configuration; None: the system's. Raises CredentialError."""
     path = settings.apple.trust_roots
     return None if path is None else read_trust_roots_thd(path)

@@ -30,6 +30,7 @@ from protocols.apns.engine import ClientEngine
 from protocols.apns.event import SlotsChanged
 from pushd.connection import H2
 from pushd.credential import CredentialError, Identity, read_password_thd
+from pushd.dial import TrustRoots
 from pushd.proxy import MAX_HEAD, STATUS, authority, basic, connect_request
 from pushd.settings import AppleSettings, Environment, ProxySettings
 
@@ -96,7 +97,7 @@ def reach_thd(
     *,
     port: int | None = None,
     identity: Identity | None = None,
-    trust_roots: Any = None,
+    trust_roots: TrustRoots | None = None,
     patience: float = PATIENCE,
 ) -> Reached:
     """Connect as the daemon would with `identity`; `port` is another than that of the settings.
@@ -208,10 +209,12 @@ def _ask_for_tunnel(tcp: socket.socket, host: str, port: int, header: bytes | No
 # TLS.
 
 
-def _tls(host: str, identity: Identity | None, trust_roots: Any, verdict: _Verdict) -> Any:
+def _tls(
+    host: str, identity: Identity | None, trust_roots: TrustRoots | None, verdict: _Verdict
+) -> Any:
     """As Twisted's client has it, but that it notes why somebody is not trusted."""
     context = CertificateOptions(
-        trustRoot=_system() if trust_roots is None else trust_roots,
+        trustRoot=_system() if trust_roots is None else trust_roots.roots,
         raiseMinimumTo=TLSVersion.TLSv1_2,
         **({} if identity is None else identity.options()),
     ).getContext()

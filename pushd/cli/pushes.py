@@ -79,6 +79,7 @@ def _facts(story: Story) -> list[tuple[str, Cell]]:
 
 def _attempts(story: Story) -> list[tuple[str, str]]:
     from pushd.cli.words import moment
+    from pushd.reason_text import plain
 
     told = [("", f"{moment(attempt.at)}  {attempt.why}") for attempt in story.attempts]
     left_out = story.tries - len(told)
@@ -86,6 +87,9 @@ def _attempts(story: Story) -> list[tuple[str, str]]:
         told.insert(1, ("", f"… {left_out} more"))
     if told:
         told[0] = ("failed", told[0][1])
+    known = plain(story.attempts[-1].why.rpartition(" ")[2]) if story.attempts else None
+    if known is not None and story.outcome is None:
+        told.append(("", f"{known.meaning} → {known.remedy}"))
     if story.retry_at is not None:
         told.append(("next try", moment(story.retry_at)))
     return told

@@ -89,9 +89,12 @@ def _list_lanes(client: AdminClient, query: dict[str, Any], limit: int, as_json:
     if as_json:
         print_json(msgspec.to_builtins(found))
         return
+    columns = ["waiting", "sending", "retrying", "credential", "topic", "trouble"]
+    has_trouble = any(lane.trouble for lane in found.lanes)
+    shown = columns if has_trouble else columns[:-1]
     print_table(
-        ["waiting", "sending", "retrying", "credential", "topic", "trouble"],
-        [_lane(lane) for lane in found.lanes],
+        shown,
+        [_lane(lane)[: len(shown)] for lane in found.lanes],
         nothing="Nothing waits.",
         right=["waiting", "sending", "retrying"],
     )
@@ -128,7 +131,7 @@ def _list_pushes(client: AdminClient, query: dict[str, Any], limit: int, as_json
         print_json({"pushes": msgspec.to_builtins(found), "more": has_more})
         return
     print_table(
-        ["state", "id", "since", "type", "topic", "device", "tries"],
+        ["state", "tries", "since", "id", "type", "topic", "device"],
         [_push(push) for push in found],
         nothing="Nothing waits.",
         right=["tries"],
@@ -157,16 +160,16 @@ def _pages(client: AdminClient, query: dict[str, Any], most: int) -> Iterator[Wa
 
 
 def _push(push: Waiting) -> list[Cell]:
-    from pushd.cli.words import moment, state_shown
+    from pushd.cli.words import device_shown, moment, state_shown
 
     return [
         state_shown(push.state),
-        push.id,
+        str(push.tries),
         moment(push.submitted_at),
+        push.id,
         push.push_type,
         push.topic,
-        push.device,
-        str(push.tries),
+        device_shown(push.device),
     ]
 
 

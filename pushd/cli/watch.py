@@ -195,9 +195,9 @@ def picture(moment: Moment, watched: Watched, width: int, height: int) -> Render
     from pushd.cli.watched import sparkline
 
     facts = Table.grid(padding=(0, 2, 0, 0))
-    facts.add_column(no_wrap=True, style="dim", width=10)
+    facts.add_column(no_wrap=True, style="dim", width=11)
     facts.add_column(overflow="fold")
-    curve = sparkline(list(watched.rates), max(width - 24, 10))
+    curve = sparkline(list(watched.rates), max(width - 25, 10))
     facts.add_row("throughput", Text.assemble((f"{moment.rate:,.0f}/s ", "bold"), (curve, "cyan")))
     facts.add_row(
         "Apple takes",

@@ -39,6 +39,11 @@ def topics_shown(topics: Iterable[str]) -> str:
     return ", ".join(shown) or "any topic of its team"
 
 
+def device_shown(token: str) -> str:
+    """Enough of a token to tell it from others, where the whole has no room."""
+    return token if len(token) <= 20 else f"{token[:8]}…{token[-8:]}"
+
+
 def moment(milliseconds: int) -> str:
     """`2026-11-22 12:34:56`, of this computer's time zone."""
     return f"{datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone():%Y-%m-%d %H:%M:%S}"

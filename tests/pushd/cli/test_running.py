@@ -136,10 +136,9 @@ class TestSend:
         told = world.told("send", "alert", world.device(), "--payload", file, "--wait")
 
         assert told["state"] == "accepted"
-        sent = world.apple.run(
-            lambda simulator: [p.payload for p in simulator.record.pushes if p.apns_id == told["id"]]
-        )
-        assert sent == [b'{"aps": {"alert": "x"},  "mine": [1]}']
+        pushes = world.apple.run(lambda simulator: list(simulator.record.pushes))
+        (sent,) = [push.payload for push in pushes if push.apns_id == told["id"]]
+        assert sent == b'{"aps": {"alert": "x"},  "mine": [1]}'
 
     def test_a_topic_that_there_is_no_credential_for(self, world: World) -> None:
         """The option that is wrong is named."""
@@ -263,6 +262,7 @@ class TestQueue:
         assert "collapses as news" in story
         assert token in story
         assert "ServiceUnavailable" in story
+        assert "Apple is not available → nothing: pushd tries again" in story
         assert "gives up" in story
         world.pushctl("queue", "cancel", id)
 
