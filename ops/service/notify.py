@@ -32,8 +32,6 @@ class Notifier:
         self._clock = clock
         self._signs: LoopingCall | None = None
         self._status = ""
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)
 
     def ready(self, status: str) -> None:
         """We serve. `status` is shown by `systemctl status`."""
@@ -59,8 +57,9 @@ class Notifier:
         self._tell("STOPPING=1", "STATUS=Stops")
 
     def _tell(self, *lines: str) -> None:
-        with suppress(OSError):  # systemd itself is being replaced, or its queue is full
-            self._socket.sendto("\n".join(lines).encode(), self._address)
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.setblocking(False)  # systemd is being replaced, or its queue is full
+            sock.sendto("\n".join(lines).encode(), self._address)
 
 
 def notifier_of(
