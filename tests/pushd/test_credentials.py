@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from twisted.internet.defer import Deferred, execute
 from twisted.internet.task import Clock
@@ -323,3 +324,96 @@ def test_stop(
 
     assert idle == []
     assert len(watch.told) == 2
+
+
+def test_another_configuration(
+    authority: Authority,
+    settings: CredentialSettings,
+    install: Callable[[KeyPair], None],
+    log: list[str],
+    tmp_path: Path,
+) -> None:
+    """One that is new is read, one that is gone is told and known no more, one that stays is not
+    disturbed; and the order is that of the configuration."""
+    install(authority.provider(MDM))
+    authority.provider(APP).write(tmp_path / "app.pem", tmp_path / "app.key")
+    app = CredentialSettings(name="app", certificate=tmp_path / "app.pem", key=tmp_path / "app.key")
+    watch = Watch(settings)
+    removed: list[str] = []
+    watch.credentials.listen(lambda credential: None, removed.append)
+
+    watch.credentials.replace([app, settings])
+    watch.credentials.look(patient=False)
+    both = watch.credentials.names()
+    watch.credentials.replace([app])
+    watch.credentials.look(patient=False)
+
+    assert [one.name for one in watch.told] == ["mdm", "app"]
+    assert (both, watch.credentials.names()) == (("app", "mdm"), ("app",))
+    assert (removed, watch.credentials.get("mdm")) == (["mdm"], None)
+    assert watch.credentials.configured == (app,)
+    assert any("Credential mdm is configured no more" in line for line in log)
+
+
+def test_other_files_for_the_same_name(
+    authority: Authority,
+    settings: CredentialSettings,
+    install: Callable[[KeyPair], None],
+    tmp_path: Path,
+) -> None:
+    """They are used once they are good; until then the one before stays."""
+    install(authority.provider(MDM))
+    watch = Watch(settings)
+    moved = msgspec.structs.replace(
+        settings, certificate=tmp_path / "new.pem", key=tmp_path / "new.key"
+    )
+
+    watch.credentials.replace([moved])
+    watch.credentials.look(patient=False)
+    missing = watch.credentials.get("mdm"), watch.credentials.problems()
+    authority.provider(MDM).write(tmp_path / "new.pem", tmp_path / "new.key")
+    watch.credentials.look(patient=False)
+
+    assert missing[0] is watch.told[0]
+    assert "cannot be read" in str(missing[1]["mdm"])
+    assert len(watch.told) == 2
+    assert (watch.credentials.get("mdm"), watch.credentials.problems()) == (watch.told[1], {})
+
+
+@pytest.mark.parametrize("change", [{"environment": "development"}, {"topics": (APP,)}])
+def test_the_same_files_for_something_else(tmp_path: Path, change: dict[str, object]) -> None:
+    """Another environment, or other topics, are a change though the key is the same."""
+    write_private(tmp_path / "key.p8", new_signing_key())
+    settings = CredentialSettings(
+        name="app", p8=tmp_path / "key.p8", team_id="TEAM123456", key_id="KEY1234567"
+    )
+    watch = Watch(settings)
+
+    watch.credentials.replace([msgspec.structs.replace(settings, **change)])
+    watch.credentials.look(patient=False)
+
+    assert len(watch.told) == 2
+    assert watch.told[1].token is watch.told[0].token
+
+
+def test_a_look_at_a_configuration_that_is_gone(
+    authority: Authority, settings: CredentialSettings, install: Callable[[KeyPair], None]
+) -> None:
+    """What was read for other settings is not taken: another look is under way."""
+    install(authority.provider(MDM))
+    watch = Watch(settings)
+    delayed: list[tuple[Callable[[], Round], Deferred[Round]]] = []
+
+    def later(function: Callable[[], Round]) -> Deferred[Round]:
+        delayed.append((function, Deferred()))
+        return delayed[-1][1]
+
+    watch.credentials._in_thread = later
+    install(authority.provider(MDM))
+    watch.credentials.look(patient=False)
+    found = delayed[0][0]()
+    watch.credentials.replace([])
+    delayed[0][1].callback(found)
+
+    assert len(watch.told) == 1
+    assert watch.credentials.get("mdm") is None

@@ -316,6 +316,65 @@ class CredentialTests(DispatcherCase):
         assert self.simulator.statistics.connections >= 4
         assert self.counted("pushes_uncertain") == 0
 
+    async def test_removed_under_load(self) -> None:
+        """What was sent is answered, what was not waits; it is delivered when the credential is
+        back, all of it once."""
+        self.simulator.conduct = Conduct(streams=50, latency=0.02)
+        jobs = [wake(number) for number in range(1, 501)]
+        certificate = self.certificate()
+        dispatcher = self.dispatch(certificate)
+        await self.submit(*jobs)
+        await until(lambda: self.counted("pushes_accepted") > 50)
+
+        self.credentials.remove("mdm")
+        await self.simulator.until(lambda: not self.simulator.connections)
+        assert 0 < self.queue.depth < 500
+        assert [why for _, why in dispatcher.troubles()] == ["its credential cannot be used"]
+        self.credentials.put(certificate)
+        await self.delivered(*jobs)
+
+        self.once(*jobs)
+
+    async def test_stop_after_a_removal(self) -> None:
+        """A stop waits for what was sent by a credential that is gone."""
+        self.simulator.conduct = Conduct(latency=0.2)
+        dispatcher = self.dispatch(self.certificate())
+        await self.submit(wake(1))
+        await until(lambda: dispatcher.under_way)
+
+        self.credentials.remove("mdm")
+        await dispatcher.stopService()
+
+        assert isinstance(self.queue.outcomes[wake(1).id][-1], Accepted)
+
+    async def test_redial(self) -> None:
+        """Connections are left for new ones, without a push lost or sent twice."""
+        self.simulator.conduct = Conduct(streams=50, latency=0.02)
+        jobs = [wake(number) for number in range(1, 301)]
+        dispatcher = self.dispatch(self.certificate())
+        await self.submit(*jobs)
+        await until(lambda: self.counted("pushes_accepted") > 50)
+
+        dispatcher.redial()
+        await self.delivered(*jobs)
+
+        self.once(*jobs)
+        assert self.simulator.statistics.connections >= 2
+
+    async def test_hurry(self) -> None:
+        """A topic that rests after a failure is tried at once where somebody asks for it."""
+        self.simulator.conduct = Conduct(tls="close")
+        dispatcher = self.dispatch(self.certificate(), first_retry=60.0, longest_retry=60.0)
+        await self.submit(wake(1))
+        await until(lambda: self.counted("connections_failed"))
+        self.simulator.conduct = Conduct()
+
+        rested = dispatcher.hurry(list(self.queue.lanes))
+        await self.delivered(wake(1))
+
+        assert rested == 1
+        assert dispatcher.hurry(list(self.queue.lanes)) == 0
+
     async def test_files(self) -> None:
         """A certificate that is renewed on disk is used for what comes then, without a stop."""
         pair = self.simulator.authority.provider(MDM)
