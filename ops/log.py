@@ -27,6 +27,7 @@ from twisted.logger import (
     LogEvent,
     LogLevel,
     LogLevelFilterPredicate,
+    PredicateResult,
     formatEvent,
 )
 from twisted.python.logfile import LogFile
@@ -110,10 +111,18 @@ def observer(stream: TextIO, format: Format, level: str) -> ILogObserver:
 
 def leveled(observer: Callable[[LogEvent], None], level: str) -> ILogObserver:
     """Passes on to `observer` events of `level` and above."""
-    lowest = LogLevel.lookupByName(level)
-    return FilteringLogObserver(
-        cast(Any, observer), [LogLevelFilterPredicate(defaultLogLevel=lowest)]
+    predicates: list[Any] = [LogLevelFilterPredicate(defaultLogLevel=LogLevel.lookupByName(level))]
+    if level != "debug":
+        predicates.insert(0, _without_chatter)
+    return FilteringLogObserver(cast(Any, observer), predicates)
+
+
+def _without_chatter(event: LogEvent) -> Any:
+    """No news of ports that open and close, which Twisted tells by its older API."""
+    is_chatter = event.get("log_namespace") == "log_legacy" and not (
+        event.get("isError") or "warning" in event
     )
+    return PredicateResult.no if is_chatter else PredicateResult.maybe
 
 
 def line_of(format: Format) -> Callable[[LogEvent], str]:

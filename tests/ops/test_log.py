@@ -137,6 +137,24 @@ def test_the_level_is_a_floor() -> None:
     assert stream.getvalue().count("\n") == 1
 
 
+@pytest.mark.parametrize(("level", "shown"), [("info", 2), ("debug", 3)])
+def test_chatter_of_twisted_is_for_debugging(level: str, shown: int) -> None:
+    """News of ports are told by its older API; what went wrong is told by that anyhow."""
+    stream = io.StringIO()
+    write = observer(stream, "human", level)
+    old = event("{log_text}", log_text="Site starting on 80", isError=0)
+    old["log_namespace"] = "log_legacy"
+
+    for each in (
+        old,
+        old | {"isError": 1, "log_level": LogLevel.critical},
+        old | {"warning": "w", "category": "c"},
+    ):
+        write(each)
+
+    assert stream.getvalue().count("\n") == shown
+
+
 def test_what_the_operator_chose_on_the_command_line_stays() -> None:
     """twistd's own --logger and --syslog win over the configuration; no runner is no error."""
     for chosen in ({"logger": print}, {"syslog": True}):
