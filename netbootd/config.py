@@ -21,7 +21,7 @@ from ops.config import Invalid
 from ops.log import LogSettings
 from ops.metrics import MetricsSettings
 from ops.setting import ByteSize, Duration, InterfacePattern, MacAddress, Port, TlsVersion
-from ops.web.settings import AdminSettings
+from ops.web.settings import AdminSettings, ConsoleSettings
 
 ShareName = Annotated[
     str,
@@ -274,6 +274,7 @@ class Config(Struct, frozen=True, kw_only=True):
     history: HistorySettings = HistorySettings()
     admin: AdminSettings = AdminSettings()
     metrics: MetricsSettings = MetricsSettings()
+    console: ConsoleSettings = ConsoleSettings()
     log: LogSettings = LogSettings()
 
     def __post_init__(self) -> None:

@@ -95,6 +95,11 @@ class History(Service):
 
         return unwatch
 
+    @property
+    def last(self) -> int:
+        """The number of the boot that ended last."""
+        return self._last
+
     def _changed(self, boot: Boot) -> None:
         for watcher in tuple(self._watchers):
             watcher(boot)

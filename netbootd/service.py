@@ -14,6 +14,7 @@
         neighbours  Neighbours                 other DHCP servers, firewalls
         admin       AdminService               what the command line asks
         metrics     MetricsService             what Prometheus asks, if [metrics] is enabled
+        console     ConsoleService             what a browser shows, if [console] is enabled
 
 Ports are bound first; then root is given up, if the configuration names a user; then the database
 is opened, the images are read, as that user, and the sockets begin to read.
@@ -25,7 +26,7 @@ import os
 import secrets
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec.structs import replace
 from twisted.application.service import MultiService, Service
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
     from netbootd.dhcp.service import DhcpService
     from netbootd.pxe.service import PxeService
     from ops.metrics_service import MetricsService
+    from ops.web.console import ConsoleService
 
 DATABASE = "netbootd.sqlite"
 
@@ -146,6 +148,7 @@ class BootService(MultiService):
         )
         self.admin = self._add(self._admin_service()) if config.admin.enabled else None
         self.metrics = self._add(self._metrics_service()) if config.metrics.enabled else None
+        self.console = self._add(self._console_service()) if config.console.enabled else None
 
     def _add(self, part: Part) -> Part:
         part.setServiceParent(self)  # type: ignore[no-untyped-call]
@@ -155,6 +158,16 @@ class BootService(MultiService):
     def config(self) -> Config:
         """The settings that are gone by."""
         return self._config
+
+    @property
+    def reactor(self) -> Any:
+        """The one that it runs on."""
+        return self._world.reactor
+
+    @property
+    def host_name(self) -> str:
+        """This computer's."""
+        return self._world.host_name()
 
     @property
     def interfaces(self) -> tuple[Interface, ...]:
@@ -185,6 +198,7 @@ class BootService(MultiService):
             (self.http, "HTTP", "TCP", config.http.port),
             (self.https, "HTTPS", "TCP", config.https.port),
             (self.metrics, "metrics", "TCP", config.metrics.port),
+            (self.console, "the console", "TCP", config.console.port),
         ):
             try:
                 if part is not None:
@@ -407,6 +421,11 @@ class BootService(MultiService):
         return AdminService(
             self._world.reactor, config.admin, state_directory(config.state), routes=routes
         )
+
+    def _console_service(self) -> ConsoleService:
+        from netbootd.console.service import console_service  # only its users need it
+
+        return console_service(self)
 
     def _metrics_service(self) -> MetricsService:
         from netbootd.metric import metrics  # 5 MiB that only its users need

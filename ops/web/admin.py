@@ -67,7 +67,7 @@ class AdminService(Service):
         self._settings = settings
         self._socket = settings.socket or directory / SOCKET
         self._loopback = directory / LOOPBACK
-        self._factory = Lazy(self._made)
+        self._factory = Lazy(self._made, "admin API")
         self._routes = routes
         self._token: str | None = None
         self._port: Any = None
@@ -166,12 +166,13 @@ class Lazy(Factory):
 
     noisy = False
 
-    def logPrefix(self) -> str:
-        return "admin API"
-
-    def __init__(self, make: Callable[[], WebFactory]) -> None:
+    def __init__(self, make: Callable[[], WebFactory], name: str) -> None:
         self._make = make
+        self._name = name
         self._made: WebFactory | None = None
+
+    def logPrefix(self) -> str:
+        return self._name
 
     def buildProtocol(  # type: ignore[override]
         self, addr: IAddress | None

@@ -10,10 +10,9 @@ an answer may take to be read, what waits for the reader of a stream.
 
 from __future__ import annotations
 
-import inspect
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any, Protocol, cast
 from urllib.parse import unquote
 
@@ -63,7 +62,7 @@ class Gate(Protocol):
     def headers(self, request: Request) -> Headers:
         """What every answer carries."""
 
-    def explain(self, request: Request, problem: Problem) -> Answer:
+    def explain(self, request: Request, problem: Problem) -> Answer | Awaitable[Answer]:
         """The answer that says why not."""
 
 
@@ -156,7 +155,13 @@ class Exchange(http.Request):
         if self._refused:
             return
         done = Deferred.fromCoroutine(self._answer())
-        done.addErrback(lambda failure: _log.failure("An answer was cut off", failure=failure))
+        done.addErrback(self._broke)
+
+    def _broke(self, failure: Any) -> None:
+        """Nothing can be said any more; that must not look like thinking."""
+        _log.failure("An answer was cut off", failure=failure)
+        if self.channel is not None and not self._disconnected:
+            self.channel.abort()
 
     async def _answer(self) -> None:
         factory = self.channel.factory
@@ -164,11 +169,11 @@ class Exchange(http.Request):
         try:
             answer = await self._made(factory, request)
         except Problem as problem:
-            answer = factory.gate.explain(request, problem)
+            answer = await _settled(factory.gate.explain(request, problem))
         except Exception:
             _log.failure("{method} {path} failed", method=request.method, path=request.target)
             wrong = Problem(500, "that went wrong", "the daemon's log says why")
-            answer = factory.gate.explain(request, wrong)
+            answer = await _settled(factory.gate.explain(request, wrong))
         if self.channel is not None and not self._disconnected:
             self._respond(request, answer, factory)
 
@@ -179,8 +184,7 @@ class Exchange(http.Request):
         raw, _, parameters = self.uri.decode("latin-1").partition("?")
         route, names = find(factory.routes, request.method, raw)
         asked = _with(admitted, names, query(parameters))
-        answer = route.handler(asked)
-        made = await answer if inspect.isawaitable(answer) else answer
+        made = await _settled(route.handler(asked))
         if asked.method not in ("GET", "HEAD"):
             _log.info(
                 "{who}: {method} {path}", who=asked.who, method=asked.method, path=asked.target
@@ -212,7 +216,7 @@ class Exchange(http.Request):
                 self._whole(status, "application/json", encoded(value))
             case Page(body=body, type=type, status=status, headers=headers):
                 for name, value in headers:
-                    self.responseHeaders.addRawHeader(name, value)
+                    self.responseHeaders.setRawHeaders(name, [value])
                 self._whole(status, type, body)
             case Events(subscribe=subscribe, form=form):
                 kind = "text/event-stream" if form == "sse" else "application/x-ndjson"
@@ -274,6 +278,10 @@ class WebFactory(Factory):
         for channel in tuple(self.channels):
             channel.drop(LAST_WORDS)
         return emptied
+
+
+async def _settled(answer: Answer | Awaitable[Answer]) -> Answer:
+    return answer if isinstance(answer, Answer) else await answer
 
 
 def _with(request: Request, names: dict[str, str], parameters: dict[str, str]) -> Request:

@@ -10,12 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import parse_qs, unquote
 
 import msgspec
 
 from ops.text import escape
+
+if TYPE_CHECKING:
+    from ops.web.session import Session
 
 T = TypeVar("T")
 
@@ -54,7 +57,9 @@ class Request:
     is_secure: bool = False
     """Whether it came by TLS."""
     who: str = ""
-    """For the log: `user root`, `a bearer of the token`."""
+    """For the log: `user root`, `the bearer of the token`, `console 10.0.0.7`."""
+    session: Session | None = None
+    """Of the console, for whoever has logged in."""
 
     def json(self, type: type[T]) -> T:
         """The body as a value of `type`. Raises Problem, with the place in the body."""

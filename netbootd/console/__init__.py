@@ -1,0 +1,2 @@
+"""netbootd's console: pages about machines, boots, images, leases, traffic. Imported where it is
+enabled only."""
