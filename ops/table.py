@@ -172,7 +172,8 @@ class _Layout:
         return groups
 
     def _line(self, row: Sequence[Text], columns: Sequence[int]) -> Text:
-        is_right = [self._is_right[number] and number != columns[0] for number in columns]
+        is_whole = len(columns) == len(self._widths)
+        is_right = [self._is_right[each] and (is_whole or each != columns[0]) for each in columns]
         cells = [
             _padded(row[number], self._widths[number], is_right=right)
             for number, right in zip(columns, is_right, strict=True)
