@@ -86,11 +86,14 @@ class Parent:
         failures = 0
         while True:
             begun = self._seconds()
-            child = self._start()
+            child, watcher = self._start()
             self._manager.running()
-            if self._happened.get() == STOPPED:
+            is_stopped = self._happened.get() == STOPPED
+            if is_stopped:
                 self._manager.stopping()
-                self._end(child)
+            self._end(child)
+            watcher.join(self._policy.patience)
+            if is_stopped:
                 return 0
             if self._seconds() - begun >= self._policy.steady:
                 failures = 0
@@ -105,7 +108,7 @@ class Parent:
                 self._manager.stopping()
                 return 0
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self) -> tuple[subprocess.Popen[bytes], threading.Thread]:
         self._said: deque[str] = deque(maxlen=LAST_LINES)
         child = subprocess.Popen(  # noqa: S603 - the command line that the service was given
             self._command,
@@ -114,18 +117,21 @@ class Parent:
             stderr=subprocess.STDOUT,
             env={**os.environ, LEASH: "1"},
         )
-        threading.Thread(target=self._watch_thd, args=(child, self._said), daemon=True).start()
-        return child
+        watcher = threading.Thread(target=self._watch_thd, args=(child, self._said), daemon=True)
+        watcher.start()
+        return child, watcher
 
     def _watch_thd(self, child: subprocess.Popen[bytes], said: deque[str]) -> None:
         output: IO[bytes] | None = child.stdout
         assert output is not None  # noqa: S101 - it is a pipe
-        for line in output:
-            said.append(line.decode("utf-8", "replace").rstrip())
+        with output:
+            for line in output:
+                said.append(line.decode("utf-8", "replace").rstrip())
         child.wait()
         self._happened.put(child)
 
     def _end(self, child: subprocess.Popen[bytes]) -> None:
+        """Have the child end, unless it has."""
         assert child.stdin is not None  # noqa: S101 - it is a pipe
         child.stdin.close()
         try:
