@@ -23,9 +23,10 @@ from ops.counter import Counters
 from ops.service.inherited import Inherited, listen
 from ops.tls import TlsFactory
 from pushd.api.access import Access, ClientsFile
+from pushd.api.access_log import AccessLog
 from pushd.api.connection import ApiConnection
 from pushd.api.desk import Desk
-from pushd.api.exchange import Client, Link, Session
+from pushd.api.exchange import Client, Link, Opener, Session
 from pushd.api.http1 import Http1Session
 from pushd.api.http2 import Http2Session
 from pushd.api.intake import MAX_AGE, CredentialChoice
@@ -97,12 +98,13 @@ class ApiService(Service):
         )
         faces = settings.faces
         wait = settings.provider_wait
-        self._site = Site(
+        self._site = site = Site(
             access=self._access(clients),
             json=JsonFace(desk, version=version) if "json" in faces else None,
             provider=ProviderFace(desk, wait=wait) if "provider" in faces else None,
             counters=self._counters,
         )
+        self._opener: Opener = AccessLog(site) if settings.access_log else site
         self._factory = TlsFactory(
             tls, name="API", admits=self._admits, connected=self._connected, clock=self._clock
         )
@@ -216,7 +218,7 @@ class ApiService(Service):
     def _session(self, protocol: bytes, link: Link, client: Client) -> Session:
         make = Http2Session if protocol == b"h2" else Http1Session
         return make(
-            self._site,
+            self._opener,
             link,
             client,
             limits=self._limits,
