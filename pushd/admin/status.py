@@ -39,7 +39,7 @@ class StatusDesk:
                 waiting=queue.depth,
                 size=queue.size,
                 most_waiting=service.config.queue.pushes,
-                most_size=service.config.queue.size,
+                most_size=int(service.config.queue.size),
                 sending=dispatcher.under_way,
                 connections=dispatcher.connections,
                 lanes=len(queue.lanes),
