@@ -36,6 +36,7 @@ from netbootd.link import why_closed
 from ops.config import ConfigError
 from ops.finding import Finding, Severity
 from ops.lock import is_held
+from ops.log_destination import about_log
 from ops.owner import owners_of
 from ops.privilege import Identity, acting_as, resolve_identity
 from ops.start import StartError
@@ -75,6 +76,7 @@ def findings_of(file: Path | None) -> Iterator[Finding]:
     yield from about_neighbours(settings, interfaces)
     yield from about_certificate(settings)
     yield from about_state(settings)
+    yield from about_log(settings.log, "netbootd", settings.state.directory)
 
 
 def identity_of(settings: Config) -> Identity | None:

@@ -144,6 +144,9 @@ class Destination(Protocol):
     def reopen(self) -> None:
         """Somebody, such as logrotate, may have moved its files."""
 
+    def close(self) -> None:
+        """Write no more. A process that ends need not say so."""
+
 
 def use(
     runner: MutableMapping[str, Any] | None,

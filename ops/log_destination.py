@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 from twisted.logger import LogEvent, Logger, LogLevel
 
 from ops.config import ConfigError
+from ops.finding import Finding, Severity
 from ops.log import COUNTS, SIZES, Destination, LogSettings, line_of, logger_of
 from ops.privilege import Identity, hand_over
 from ops.setting import ByteSize
-from ops.state import state_directory
+from ops.state import is_writable, state_directory
 
 if TYPE_CHECKING:
     from ops.log_file import RotatingFile
@@ -85,7 +86,7 @@ class Files:
             file.begin_archives()
 
     def close(self) -> None:
-        """For tests: a process just ends."""
+        """Write no more. A process that ends need not say so."""
         for file in self._files.values():
             file.close()
 
@@ -126,6 +127,29 @@ def open_destination(settings: LogSettings, logs: Logs, state: Path | None) -> D
         case "eventlog":
             return _event_log(logs)
     return None
+
+
+def about_log(settings: LogSettings, daemon: str, state: Path | None) -> Iterator[Finding]:
+    """Whether the log can go where `settings` say; nothing is made there. Of a stream nothing."""
+    logs = Logs(daemon=daemon, own={})
+    match settings.destination:
+        case "file":
+            folder = log_directory(settings, daemon, state)
+            if is_writable(folder):
+                yield Finding(Severity.OK, "log", str(folder))
+            else:
+                text = f"log.directory: {folder} cannot be written"
+                remedy = "name a folder that can be, or set log.destination to another"
+                yield Finding(Severity.ERROR, "log", text, remedy)
+            for line in clamped(settings):
+                yield Finding.of(Severity.WARNING, "log", line)
+        case "journald" | "eventlog":
+            try:
+                (_journal if settings.destination == "journald" else _event_log)(logs).close()
+            except ConfigError as error:
+                yield Finding.of(Severity.ERROR, "log", str(error))
+            else:
+                yield Finding(Severity.OK, "log", settings.destination)
 
 
 def _journal(logs: Logs) -> Destination:

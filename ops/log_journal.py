@@ -120,7 +120,7 @@ class Journal:
         """Nothing: each entry is sent to the path."""
 
     def close(self) -> None:
-        """For tests: a process just ends."""
+        """Write no more. A process that ends need not say so."""
         if self._worker is not None:
             self._worker.join()
         self._socket.close()

@@ -68,6 +68,9 @@ class EventLog:
     def reopen(self) -> None:
         """Nothing: there is no file."""
 
+    def close(self) -> None:
+        """Nothing: the system closes it."""
+
 
 class SystemWriter:
     """The event log of this computer, by pywin32."""

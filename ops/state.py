@@ -20,10 +20,15 @@ def state_directory(configured: Path | None, daemon: str) -> Path:
     return base / daemon
 
 
-def why_unwritable(directory: Path) -> str | None:
-    """Why a daemon could not keep its state there, with the remedy; None: it can."""
+def is_writable(directory: Path) -> bool:
+    """Whether we could make files in it, or make it."""
     there = next(path for path in (directory, *directory.parents) if os.path.exists(path))
     as_we_are = os.access in os.supports_effective_ids
-    if os.path.isdir(there) and os.access(there, os.W_OK | os.X_OK, effective_ids=as_we_are):
+    return os.path.isdir(there) and os.access(there, os.W_OK | os.X_OK, effective_ids=as_we_are)
+
+
+def why_unwritable(directory: Path) -> str | None:
+    """Why a daemon could not keep its state there, with the remedy; None: it can."""
+    if is_writable(directory):
         return None
     return f"{directory} cannot be written; set state.directory to a folder that can"

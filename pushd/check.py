@@ -20,6 +20,7 @@ from typing import TextIO
 
 from ops.config import ConfigError
 from ops.finding import Finding, Severity
+from ops.log_destination import about_log
 from ops.privilege import acting_as, resolve_identity
 from ops.start import StartError, bind_error
 from ops.state import why_unwritable
@@ -54,6 +55,7 @@ def findings_of(file: Path | None) -> Iterator[Finding]:
     with acting_as(reader_of(settings)):
         yield from list(_credentials(settings))
     yield from _state(settings)
+    yield from about_log(settings.log, "pushd", settings.state.directory)
 
 
 def _api(settings: Config) -> Iterator[Finding]:

@@ -11,8 +11,16 @@ import pytest
 from twisted.logger import LogLevel
 
 from ops.config import ConfigError
+from ops.finding import Severity
 from ops.log import LogSettings
-from ops.log_destination import Files, Logs, clamped, log_directory, open_destination
+from ops.log_destination import (
+    Files,
+    Logs,
+    about_log,
+    clamped,
+    log_directory,
+    open_destination,
+)
 from ops.setting import ByteSize
 
 LOGS = Logs(daemon="netbootd", own={"netbootd.boot": "boot", "netbootd.http.*": "access"})
@@ -146,3 +154,27 @@ def test_the_folder_of_logs(tmp_path: Path) -> None:
     assert log_directory(LogSettings(directory=tmp_path), "netbootd", None) == tmp_path
     default = Path("/var/log/netbootd") if os.geteuid() == 0 else tmp_path / "log"
     assert log_directory(LogSettings(), "netbootd", tmp_path) == default
+
+
+def test_a_check_makes_nothing(tmp_path: Path) -> None:
+    """Before a start: whether the folder could be written, and what would be taken as what."""
+    settings = LogSettings(destination="file", directory=tmp_path / "new" / "log", count=99)
+
+    good = [str(finding) for finding in about_log(settings, "netbootd", None)]
+    (tmp_path / "new").write_text("in the way")
+    bad = [str(finding) for finding in about_log(settings, "netbootd", None)]
+
+    assert good == [
+        f"ok       log            {tmp_path}/new/log",
+        "WARNING  log            log.count = 99 is taken as 20; give one from 1 to 20",
+    ]
+    assert bad[0].startswith(f"ERROR    log            log.directory: {tmp_path}/new/log cannot")
+    assert list(about_log(LogSettings(), "netbootd", None)) == []
+
+
+def test_a_check_of_what_is_not_here() -> None:
+    """An error in a check is that of the start."""
+    (finding,) = about_log(LogSettings(destination="eventlog"), "netbootd", None)
+
+    assert finding.severity is Severity.ERROR
+    assert 'log.destination: "eventlog" is for Windows; take "file"' in finding.said
