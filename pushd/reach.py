@@ -138,15 +138,16 @@ def reach_thd(
 def _connected(host: str, port: int, proxy: ProxySettings, patience: float) -> socket.socket:
     if proxy.host is not None:
         return _tunnelled(host, port, proxy, proxy.host, patience)
-    return _dialled("name", host, port, patience, f"let TCP port {port} out to {host}")
+    return _dialled("", host, port, patience, f"let TCP port {port} out to {host}")
 
 
-def _dialled(step: str, host: str, port: int, patience: float, remedy: str) -> socket.socket:
+def _dialled(what: str, host: str, port: int, patience: float, remedy: str) -> socket.socket:
+    """`what` is its name in an error, where that is not the server itself."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
         why = f"{host} cannot be looked up ({error.strerror})"
-        raise Unreached(step, why, "check the resolver of this computer") from error
+        raise Unreached("name", why, "check the resolver of this computer") from error
     said = []
     for family, kind, protocol, _, address in found:
         try:
@@ -159,7 +160,7 @@ def _dialled(step: str, host: str, port: int, patience: float, remedy: str) -> s
             said.append(f"{address[0]}: {why}")
         else:
             return tcp
-    raise Unreached("TCP", f"port {port} of {host} is not reached ({'; '.join(said)})", remedy)
+    raise Unreached("TCP", f"{what}is not reached ({'; '.join(said)})", remedy)
 
 
 def _tunnelled(
@@ -172,7 +173,8 @@ def _tunnelled(
         except CredentialError as error:
             raise Unreached("proxy", f"{error.path}: {error.why}", error.remedy) from error
     remedy = "check apple.proxy.host and apple.proxy.port"
-    tcp = _dialled("proxy", proxy_host, proxy.port, patience, remedy)
+    name = f"the proxy {authority(proxy_host, proxy.port)} "
+    tcp = _dialled(name, proxy_host, proxy.port, patience, remedy)
     try:
         _ask_for_tunnel(tcp, host, port, header)
     except BaseException:
