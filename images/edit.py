@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import plistlib
 import re
-import shutil
 import tempfile
 import tomllib
 from collections.abc import Mapping
@@ -169,7 +168,8 @@ def _replace(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(descriptor)
         os.chmod(name, status.st_mode & 0o7777)
-        shutil.chown(name, status.st_uid, status.st_gid)
+        if os.name != "nt":  # pragma: no branch
+            os.chown(name, status.st_uid, status.st_gid)
         os.replace(name, path)
     except BaseException:
         os.unlink(name)

@@ -126,14 +126,22 @@ def publish_thd(plan: Import) -> Bundle:
             raise OSError(errno.EEXIST, "exists already")
         os.rename(plan.copy, plan.target)
         sync_folder(plan.target.parent)
-        shutil.rmtree(plan.staging)
     except OSError as error:
         raise unwritable(plan.target, error) from error
+    discard_thd(plan)
     return read_bundle_thd(plan.target)
 
 
+def unfinished_thd(root: Path) -> list[Path]:
+    """The hidden folders of copies in `root` that grow, or were cut off."""
+    try:
+        return sorted(path for path in root.iterdir() if path.name.startswith(STAGING))
+    except OSError:
+        return []
+
+
 def discard_thd(plan: Import) -> None:
-    """Remove a copy that is not to be published."""
+    """Remove the hidden folder, and with it a copy that is not published."""
     shutil.rmtree(plan.staging, ignore_errors=True)
 
 

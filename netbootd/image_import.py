@@ -19,7 +19,7 @@ from images.importer import (
     publish_thd,
 )
 from netbootd.image_share import share_folder, tell, told_in_one_line
-from netbootd.image_show import shelf_thd
+from netbootd.image_show import LOCK, shelf_thd
 from netbootd.image_verify import is_intact, verified_thd, watched
 from netbootd.simulate.watch import size_text
 from ops.cli import Failed
@@ -27,8 +27,6 @@ from ops.lock import FileLock
 from ops.table import print_line
 
 GOES_ON: Final = "the same command goes on from here"
-LOCK: Final = "lock"
-"""A file beside a copy that grows; whoever copies holds it."""
 
 
 def import_image(
@@ -60,6 +58,7 @@ def import_image(
             raise
         finally:
             lock.release()
+        discard_thd(plan)  # again, for Windows: the lock was in it
     tell(shelf.settings, [bundle], as_json=as_json)
 
 

@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import Final
 
 from images.audience import audience, purpose, short_audience
-from images.bundle import Bundle, read_bundle_thd
+from images.bundle import SUFFIX, Bundle, read_bundle_thd
 from images.catalog import Root, Snapshot, scan_thd
 from images.entry import BootEntry
 from images.errors import BundleError, shown
+from images.importer import STAGING, unfinished_thd
 from images.info import ImageKind, ImageType
 from netbootd import config
 from netbootd.config import Config
 from netbootd.image_list import Listed, State, find, listed, publication_of, record
 from netbootd.simulate.watch import size_text
 from ops.cli import Failed
+from ops.lock import is_held
 from ops.privilege import acting_as, resolve_identity
 from ops.start import StartError
 from ops.table import Cell, print_facts, print_json, print_line, print_table
@@ -33,6 +35,8 @@ STYLES: Final = {
     State.BROKEN: "red",
 }
 UNKNOWN: Final = "-"
+LOCK: Final = "lock"
+"""A file beside a copy that grows; whoever copies holds it."""
 NOTHING: Final = "no images yet; copy some with `netbootctl images import`"
 _KINDS: Final[Mapping[int, str]] = {
     ImageKind.MAC_OS_9: "Mac OS 9",
@@ -101,15 +105,23 @@ def list_images(configuration: Path | None, *, as_json: bool) -> None:
         right=("index", "size"),
     )
     if not as_json:
-        print_remarks(shelf.everything)
+        _print_remarks(shelf)
 
 
-def print_remarks(everything: Sequence[Listed]) -> None:
+def _print_remarks(shelf: Shelf) -> None:
     """A line for each image that is not served and ought to be: why, and what to do."""
-    for each in everything:
+    for each in shelf.everything:
         if each.why is not None and each.state is not State.DISABLED:
             remedy = f"; {each.remedy}" if each.remedy else ""
             print_line(f"{each.name}: {each.why}{remedy}", STYLES[each.state])
+    for share in shelf.settings.images.shares:
+        for path in unfinished_thd(share.path):
+            name = shown(path.name.removeprefix(STAGING))
+            if is_held(path / LOCK):
+                print_line(f"{name}{SUFFIX}: is being imported")
+            else:
+                text = f"{name}{SUFFIX}: its import was cut off; import it again, and it goes on"
+                print_line(f"{text}, or remove {shown(path)}", "yellow")
 
 
 def show_images(configuration: Path | None, wanted: Sequence[str], *, as_json: bool) -> None:

@@ -19,6 +19,13 @@ into_share = click.option(
 )
 
 
+def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """For shells: the images that there are; nothing where that cannot be told."""
+    from netbootd.image_names import names
+
+    return [name for name in names(ctx.params.get("configuration")) if name.startswith(incomplete)]
+
+
 @click.group(short_help="See, make, take in and switch images.")
 def images() -> None:
     """Boot images (.nbi folders) and boot entries, in the folders that the configuration names.
@@ -42,7 +49,7 @@ def list_(configuration: Path | None, as_json: bool) -> None:
 
 
 @images.command(short_help="Show all that is known of an image.")
-@click.argument("image", nargs=-1, required=True)
+@click.argument("image", nargs=-1, required=True, shell_complete=complete)
 @as_json
 @configured
 def show(image: tuple[str, ...], configuration: Path | None, as_json: bool) -> None:
@@ -56,7 +63,7 @@ def show(image: tuple[str, ...], configuration: Path | None, as_json: bool) -> N
 
 
 @images.command(short_help="Read images whole, compute checksums.")
-@click.argument("image", nargs=-1)
+@click.argument("image", nargs=-1, shell_complete=complete)
 @as_json
 @configured
 @click.pass_context
@@ -171,7 +178,7 @@ def create(
 
 
 @images.command(short_help="Serve an image.")
-@click.argument("image", nargs=-1, required=True)
+@click.argument("image", nargs=-1, required=True, shell_complete=complete)
 @as_json
 @configured
 def enable(image: tuple[str, ...], configuration: Path | None, as_json: bool) -> None:
@@ -182,7 +189,7 @@ def enable(image: tuple[str, ...], configuration: Path | None, as_json: bool) ->
 
 
 @images.command(short_help="Do not serve an image.")
-@click.argument("image", nargs=-1, required=True)
+@click.argument("image", nargs=-1, required=True, shell_complete=complete)
 @as_json
 @configured
 def disable(image: tuple[str, ...], configuration: Path | None, as_json: bool) -> None:
@@ -193,7 +200,7 @@ def disable(image: tuple[str, ...], configuration: Path | None, as_json: bool) -
 
 
 @images.command("set-default", short_help="Let machines boot an image by default.")
-@click.argument("image")
+@click.argument("image", shell_complete=complete)
 @as_json
 @configured
 def set_default(image: str, configuration: Path | None, as_json: bool) -> None:

@@ -21,6 +21,7 @@ from images.importer import (
     import_thd,
     plan_import_thd,
     publish_thd,
+    unfinished_thd,
 )
 
 from .conftest import as_nobody
@@ -109,6 +110,7 @@ def test_a_copy_that_was_cut_off_goes_on(source: Path, root: Path, limit: int) -
     with pytest.raises(Cut):
         import_thd(plan(source, root), cut_at(limit))
     assert catalog.scan_thd().errors == catalog.scan_thd().bundles == ()
+    assert unfinished_thd(root) == [root / ".importing-A"]
 
     again = plan(source, root)
     staged = again.staged_thd()
@@ -254,6 +256,11 @@ def test_nothing_is_replaced(source: Path, root: Path) -> None:
 
     discard_thd(wanted)
     assert [path.name for path in root.iterdir()] == ["A.nbi"]
+
+
+def test_a_share_that_is_gone_has_nothing_unfinished(tmp_path: Path) -> None:
+    """Nor does it matter."""
+    assert unfinished_thd(tmp_path / "nowhere") == []
 
 
 def test_an_index_that_is_taken(source: Path, root: Path) -> None:

@@ -41,7 +41,7 @@ def test_check_of_a_wrong_file_fails_with_its_remedy(tmp_path: Path) -> None:
     assert f"{file}: tftp.prot: is not a setting; did you mean `port`?" in result.output
 
 
-@pytest.mark.parametrize("group", [(), ("config",), ("import",), ("simulate",)])
+@pytest.mark.parametrize("group", [(), ("config",), ("images",), ("import",), ("simulate",)])
 def test_help_is_whole_on_a_narrow_terminal(group: tuple[str, ...]) -> None:
     """Each command says what it is for in 60 columns, without being cut off."""
     lines = CliRunner().invoke(main, [*group, "--help"], terminal_width=60).output.splitlines()

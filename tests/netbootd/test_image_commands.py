@@ -394,6 +394,7 @@ class TestImport:
             process.wait()
 
         assert desk.json("list") == []
+        assert "A.nbi: its import was cut off; import it again, and it goes on" in desk.ok("list")
         (staging,) = desk.images.iterdir()
         staged = staging / "A.nbi/NetInstall.dmg"
         inode, size = staged.stat().st_ino, staged.stat().st_size
@@ -425,6 +426,7 @@ class TestImport:
         with desk.at_half(desk.usb) as process:
             line = desk.failure("import", desk.usb)
             assert line.endswith("A.nbi is being imported by another netbootctl; wait for it")
+            assert "A.nbi: is being imported\n" in desk.ok("list")
 
             out, errors = process.communicate("\n", timeout=60)
 
@@ -658,3 +660,43 @@ class TestSwitch:
 
         assert (told["name"], told["default"]) == ("two", True)
         assert [one["default"] for one in desk.json("list")] == [True, False, False]
+
+
+class TestCompletion:
+    def completed(self, desk: Desk, line: str) -> list[str]:
+        """What a shell is told at the end of `line`."""
+        words = line.split(" ")
+        environment = {
+            **os.environ,
+            "_NETBOOTCTL_COMPLETE": "bash_complete",
+            "COMP_WORDS": line,
+            "COMP_CWORD": str(len(words) - 1),
+            "NETBOOTD_CONFIG": str(desk.config),
+        }
+        done = subprocess.run(
+            [Path(sys.executable).with_name("netbootctl")],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        assert done.stderr == ""
+        return [each.partition(",")[2] for each in done.stdout.split()]
+
+    def test_images(self, desk: Desk) -> None:
+        """Names of images and boot entries, those that are broken as well."""
+        (desk.images / "Sierra.nbi").mkdir()
+        make_folder(desk.images, "Mojave.nbi")
+        make_entry(desk.images)
+        (desk.images / ".importing-A").mkdir()
+
+        assert self.completed(desk, "netbootctl images show ") == ["Mojave", "Sierra", "debian"]
+        assert self.completed(desk, "netbootctl images set-default Si") == ["Sierra"]
+
+    def test_nothing_to_tell(self, desk: Desk) -> None:
+        """A wrong configuration or a missing folder disturbs nobody who types."""
+        desk.images.rmdir()
+        assert self.completed(desk, "netbootctl images verify ") == []
+        desk.config.write_text("[imagse]\n")
+        assert self.completed(desk, "netbootctl images verify ") == []
