@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,6 +29,10 @@ class ExitCode(enum.IntEnum):
     """Ctrl-C, as shells report it."""
 
 
+NARROW = 70
+"""Columns of a terminal below which help for options has one column."""
+
+
 class Failed(click.ClickException):
     """An expected failure: `message` is one line for the operator."""
 
@@ -39,6 +43,23 @@ class BadConfig(Failed):
     """The configuration file is wrong."""
 
     exit_code = ExitCode.CONFIG
+
+
+class Help(click.HelpFormatter):
+    """Help that is read with ease on a narrow terminal, too: below `NARROW` columns, what an option
+    does stands under its name and not in a column of words."""
+
+    def write_dl(
+        self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2
+    ) -> None:
+        rows = list(rows)
+        longest = max((len(name) for name, _ in rows), default=0)
+        if self.width < NARROW and longest > self.width // 3:
+            col_max = 2
+        super().write_dl(rows, col_max, col_spacing)
+
+
+click.Context.formatter_class = Help  # of every command, however deep
 
 
 class Root(click.Group):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,6 +19,11 @@ into_share = click.option(
     metavar="NAME|FOLDER",
     help="Share to put it in, or a folder. Default: the share, if there is only one.",
 )
+
+
+def part(option: str, **settings: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """An option that names a file."""
+    return click.option(option, type=click.Path(path_type=Path), metavar="FILE", **settings)
 
 
 def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -85,7 +92,12 @@ def verify(
 @images.command("import", short_help="Copy an image into a share.")
 @click.argument("source", type=click.Path(path_type=Path))
 @into_share
-@click.option("--index", type=click.IntRange(1, 65535), help="Give the copy another Index.")
+@click.option(
+    "--index",
+    type=click.IntRange(1, 65535),
+    metavar="NUMBER",
+    help="Give the copy another Index, 1 to 65535.",
+)
 @click.option("--name", metavar="TITLE", help="Give the copy another name, which users see.")
 @click.option("--disabled", is_flag=True, help="Do not serve it yet.")
 @click.option(
@@ -124,22 +136,29 @@ def import_(
 
 @images.command(short_help="Make an image from its parts.")
 @click.argument("folder", metavar="FOLDER")
-@click.option("--booter", required=True, type=click.Path(path_type=Path), help="boot.efi")
-@click.option("--kernelcache", type=click.Path(path_type=Path), help="Prelinked kernel.")
-@click.option(
-    "--platform-support", type=click.Path(path_type=Path), help="PlatformSupport.plist: its models."
+@part("--booter", required=True, help="boot.efi, from System/Library/CoreServices.")
+@part("--kernelcache", help="prelinkedkernel, from System/Library/PrelinkedKernels.")
+@part(
+    "--platform-support",
+    help="PlatformSupport.plist, from System/Library/CoreServices; it names models.",
 )
-@click.option("--boot-plist", type=click.Path(path_type=Path), help="com.apple.Boot.plist")
-@click.option("--root-image", type=click.Path(path_type=Path), help="Root disk (.dmg).")
+@part("--boot-plist", help="com.apple.Boot.plist, with flags for the kernel.")
+@part("--root-image", help="The root disk: a disk image (.dmg) of the system.")
 @click.option("--name", metavar="TITLE", help="What users see. Default: the name of FOLDER.")
-@click.option("--index", type=click.IntRange(1, 65535), help="Default: the first that is free.")
+@click.option(
+    "--index",
+    type=click.IntRange(1, 65535),
+    metavar="NUMBER",
+    help="1 to 65535. Default: the first that is free.",
+)
 @click.option(
     "--type",
     "kind",
     type=click.Choice(["netboot", "netinstall", "netrestore"]),
+    metavar="TYPE",
     default="netinstall",
     show_default=True,
-    help="A system to work with, an installer, or one that restores disks.",
+    help="netboot: a system to work with; netinstall: an installer; netrestore: restores disks.",
 )
 @click.option(
     "--models",
@@ -163,12 +182,6 @@ def create(
     **parts: object,
 ) -> None:
     """Put together the image FOLDER (.nbi is added) for Intel Macs from the parts of a system.
-
-    \b
-    Where they are on an installer or a system disk:
-      --booter            System/Library/CoreServices/boot.efi
-      --platform-support  System/Library/CoreServices/PlatformSupport.plist
-      --kernelcache       System/Library/PrelinkedKernels/prelinkedkernel
 
     The result is read back as netbootd reads it, and appears whole or not at all.
     """

@@ -50,3 +50,25 @@ def test_a_bug_keeps_its_traceback() -> None:
     result = CliRunner().invoke(ending_with(ZeroDivisionError("bug")), ["go"])
 
     assert isinstance(result.exception, ZeroDivisionError)
+
+
+@click.group("boot", cls=Root)
+def boot() -> None:
+    """Boot."""
+
+
+@boot.command(short_help="Go on from there.")
+@click.option("--platform-support", metavar="FILE", help="What the system says that it supports.")
+def go() -> None:
+    """Go."""
+
+
+def test_options_on_a_narrow_terminal() -> None:
+    """What one does stands under it; what commands do stays beside them while there is room."""
+    wide = CliRunner().invoke(boot, ["go", "--help"], terminal_width=80).output
+    narrow = CliRunner().invoke(boot, ["go", "--help"], terminal_width=50).output
+    commands = CliRunner().invoke(boot, ["--help"], terminal_width=50).output
+
+    assert "\n  --platform-support FILE  What the system says that it supports.\n" in wide
+    assert "\n  --platform-support FILE\n      What the system says that it supports.\n" in narrow
+    assert "\n  go  Go on from there.\n" in commands
