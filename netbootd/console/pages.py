@@ -111,7 +111,12 @@ class Pages:
         boots = self._open()
         booting = sum(outcome_of(boot) is BootOutcome.BOOTING for boot in boots)
         note = plural(booting, "machine", "machines") if booting else ""
-        return panel("Booting now", under_way(boots), note=note)
+        said = tags.p(
+            f"{plural(booting, 'machine is', 'machines are')} booting",
+            role="status",
+            class_="hidden",
+        )
+        return panel("Booting now", said, under_way(boots), note=note)
 
     def _traffic(self) -> Tag:
         tftp, http = self._meter.values("tftp"), self._meter.values("http")

@@ -53,7 +53,7 @@ def is_right_thd(password: str, line: str) -> bool:
     try:
         salt, expected = _bytes(match[4]), _bytes(match[5])
         key = _key_thd(password, salt, log_n, r, p, len(expected))
-    except (ValueError, MemoryError) as error:
+    except (ValueError, TypeError, MemoryError) as error:  # numbers that OpenSSL refuses
         raise PasswordError(f"holds a password that cannot be checked ({error})") from None
     return hmac.compare_digest(key, expected)
 

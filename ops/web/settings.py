@@ -45,13 +45,13 @@ class ConsoleSettings(Struct, frozen=True, kw_only=True):
     """Addresses of this computer to listen on, IPv4 or IPv6; "0.0.0.0" is all of IPv4."""
     port: Port = 8067
     """TCP port."""
-    password_file: Annotated[Path | None, Meta(examples=["/etc/netbootd/console.password"])] = None
-    """File of the password, made by `netbootctl console password`. Without it, whoever is on this
+    password_file: Annotated[Path | None, Meta(examples=["console.password"])] = None
+    """File of the password, made by the command `console password`. Without it, whoever is on this
     computer may look, and nobody may change anything."""
-    certificate: Annotated[Path | None, Meta(examples=["/etc/netbootd/tls/certificate.pem"])] = None
+    certificate: Annotated[Path | None, Meta(examples=["tls/certificate.pem"])] = None
     """PEM file with the certificate, followed by its intermediates. With it the console is on
     HTTPS."""
-    key: Annotated[Path | None, Meta(examples=["/etc/netbootd/tls/key.pem"])] = None
+    key: Annotated[Path | None, Meta(examples=["tls/key.pem"])] = None
     """PEM file with the private key, not encrypted. Read before privileges are dropped."""
     minimum_version: TlsVersion = "TLSv1.2"
     """The oldest version of TLS that is accepted."""

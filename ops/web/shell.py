@@ -140,9 +140,7 @@ class Console:
         body = tags.body(
             tags.a("Skip to content", href="#main", class_="skip"),
             self._header(here, csrf, has_live=live is not None),
-            Tag("main", attributes={"id": "main", "tabindex": "-1", **_at(live)})(
-                tags.h1(title), *main
-            ),
+            Tag("main", attributes=_main(live))(tags.h1(title), *main),
             tags.footer(f"{brand.daemon} {brand.version} on {brand.host}. Times are the server's."),
         )
         html = await flattenString(None, tags.html(head, body, lang="en"))
@@ -288,8 +286,9 @@ def _notices(said: Sequence[str]) -> list[Tag]:
     return [tags.p(text, role="status", class_="notice") for text in said]
 
 
-def _at(live: str | None) -> dict[str, str]:
-    return {} if live is None else {"data-live": live}
+def _main(live: str | None) -> dict[Any, Any]:
+    attributes = {"id": "main", "tabindex": "-1"}
+    return attributes if live is None else {**attributes, "data-live": live}
 
 
 def _target(request: Request) -> str:

@@ -1,0 +1,17 @@
+"""`netbootctl console`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ops.web.command import ConsoleOf, console_commands
+
+
+def _read(configuration: Path | None) -> ConsoleOf:
+    from netbootd.config import load
+
+    settings = load(configuration)
+    return ConsoleOf(settings=settings.console, user=settings.user, group=settings.group)
+
+
+console = console_commands("netbootd", _read)
