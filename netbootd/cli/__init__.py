@@ -11,6 +11,7 @@ import click
 
 from netbootd import __version__
 from netbootd.cli import backup, images, service
+from netbootd.cli.console import console
 from netbootd.cli.doctor import doctor
 from netbootd.cli.leases import leases as leases_
 from netbootd.cli.machines import machines
@@ -260,6 +261,7 @@ main.add_command(backup.backup)
 main.add_command(backup.restore)
 main.add_command(machines)
 main.add_command(images.images)
+main.add_command(console)
 main.add_command(doctor)
 main.add_command(service.service)
 main.add_command(leases_)
