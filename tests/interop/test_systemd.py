@@ -186,9 +186,9 @@ def test_a_user_that_systemd_makes_up(box: Box) -> None:
     install(box, CONFIG.replace('user = "netbootd"\n', ""), "--dynamic-user")
     box.run(*MAC)
 
-    saved = box.run("netbootctl", "backup", "/root/saved").stdout
+    saved = box.run("netbootctl", "backup", "/var/tmp/saved").stdout
     box.run("systemctl", "stop", "netbootd")
-    box.run("netbootctl", "restore", "/root/saved")
+    box.run("netbootctl", "restore", "/var/tmp/saved")
     box.run("systemctl", "start", "netbootd")
 
     assert "state of netbootd" in saved

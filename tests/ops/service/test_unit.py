@@ -15,7 +15,7 @@ from netbootd import service_plan as netbootd
 from netbootd.cli import main as netbootctl
 from ops.service.plan import Plan
 from ops.service.systemd import units
-from ops.service.unit import service_unit
+from ops.service.unit import HOMES, service_unit
 from pushd import service_plan as pushd
 from tests.interop.peer import peer
 
@@ -37,6 +37,7 @@ CONFIGURATIONS = {
 """With the exposure that `systemd-analyze security` must not go beyond; docs/run-as-a-service.md
 tells the same numbers."""
 
+_, ROOTS_HOME, _ = HOMES
 CASES = pytest.mark.parametrize("name", CONFIGURATIONS)
 
 
@@ -151,12 +152,14 @@ def test_a_dry_run_prints_and_writes_nothing(tmp_path: Path) -> None:
 def test_what_root_alone_can_read_is_no_place_for_a_service(tmp_path: Path) -> None:
     """A configuration below /root is refused before anything is written."""
     file = tmp_path / "netbootd.toml"
-    file.write_text('[[images.share]]\npath = "/root/images"\n')
+    file.write_text(f'[[images.share]]\npath = "{ROOTS_HOME}/images"\n')
 
     result = CliRunner().invoke(netbootctl, ["service", "install", "--config", str(file)])
 
     assert result.exit_code == 1
-    assert re.search(r"/root\S* is below /root, which the service cannot read", result.output)
+    assert re.search(
+        rf"{ROOTS_HOME}\S* is below {ROOTS_HOME}, which the service cannot read", result.output
+    )
 
 
 def test_without_a_configuration_nothing_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
