@@ -1,19 +1,21 @@
-"""What an operator does at a netbootd that runs: `netbootctl leases`, `machines` and `doctor`, by
-its admin API, and the same where none runs."""
+"""What an operator does: `netbootctl config init`, and at a netbootd that runs `leases`, `machines`
+and `doctor`, by its admin API, and the same where none runs."""
 
 from __future__ import annotations
 
 import json
 import re
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from netbootd import config
 from tests.interop.bundle import Bundle
 from tests.interop.conftest import Lan
-from tests.interop.daemon import Daemon
+from tests.interop.daemon import READY, TWISTD, Daemon
 from tests.interop.dhcp_server import row, serve
 from tests.interop.lab import Process, wait_until
 from tests.interop.lessor import dnsmasq
@@ -221,3 +223,71 @@ def test_doctor_of_one_that_does_not(lan: Lan) -> None:
     assert found["netbootd"] == found["firewall"] == found["DHCP servers"] == {"warning"}
     for one in report["findings"]:
         assert one["remedy"] or one["severity"] == "ok", one
+
+
+def init(lan: Lan, *options: str, answers: str | None = None) -> tuple[str, Path]:
+    """What `config init` says at the server, and its file."""
+    file = lan.server.folder / "first.toml"
+    images = lan.server.folder / "boot-images"
+    command = [NETBOOTCTL, "config", "init", str(file), "--images", str(images), *options]
+    if answers is None:
+        done = lan.server.run(*command, "--yes", check=False)
+    else:
+        shell = f"printf '{answers}' | {shlex.join(command)}"
+        done = lan.server.run("sh", "-c", shell, check=False)
+    return done.stdout + done.stderr, file
+
+
+def test_init_alone(lan: Lan) -> None:
+    """Where nobody gives addresses netbootd is set up to do it, and does with that file."""
+    said, file = init(lan)
+
+    assert "DHCP server   none answers" in said
+    assert "ERROR" not in said
+    settings = config.load(file)
+    assert settings.dhcp.enabled
+    assert str(settings.dhcp.subnets[0].pools[0]) == "10.77.0.100-10.77.0.199"
+    assert settings.images.shares[0].path == lan.server.folder / "boot-images"
+    state = f'[state]\ndirectory = "{lan.server.folder / "state"}"\n'
+    file.write_text(file.read_text() + state)
+    daemon = lan.server.start(TWISTD, "--nodaemon", "--pidfile=", "netbootd", "--config", str(file))
+    daemon.wait_for(READY)
+    assert ask_for_address(lan) == "10.77.0.100"
+
+
+def test_init_beside(lan: Lan) -> None:
+    """Where somebody gives addresses netbootd is set up not to."""
+    dnsmasq(lan.client, lan.client_interface)
+
+    said, file = init(lan)
+
+    assert f"10.77.0.50 gives addresses on {lan.server_interface}" in said
+    assert not config.load(file).dhcp.enabled
+
+
+def test_init_overwrites_nothing(lan: Lan) -> None:
+    """A file that is there stays, unless that is asked for."""
+    file = lan.server.folder / "first.toml"
+    file.write_text("[bsdp]\nport = 6700\n")
+
+    said, _ = init(lan, "--no-search", "--mode", "beside")
+    assert f"{file} exists" in said
+    assert config.load(file).bsdp.port == 6700
+
+    init(lan, "--no-search", "--mode", "beside", "--force")
+    assert config.load(file).bsdp.port == 67
+
+
+def test_init_asks(lan: Lan) -> None:
+    """Answers that cannot be are asked for again; who says no at the end has nothing written."""
+    wrong_then_right = r"1\n10.9.0.1\n10.77.0.20-10.77.0.40\n10.9.9.9\n10.77.0.254\nn\n"
+
+    said, file = init(lan, "--no-search", answers=wrong_then_right + r"n\n")
+    assert "nothing is written" in said
+    assert not file.exists()
+
+    said, file = init(lan, "--no-search", answers=wrong_then_right + r"y\n")
+    (subnet,) = config.load(file).dhcp.subnets
+    assert said.count("must be in 10.77.0.0/24") == 2
+    assert [str(pool) for pool in subnet.pools] == ["10.77.0.20-10.77.0.40"]
+    assert str(subnet.router) == "10.77.0.254"
