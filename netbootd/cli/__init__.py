@@ -11,10 +11,12 @@ import click
 
 from netbootd import __version__
 from netbootd.cli import backup, images, service
+from netbootd.cli.config_init import init
 from netbootd.cli.console import console
 from netbootd.cli.doctor import doctor
 from netbootd.cli.leases import leases as leases_
 from netbootd.cli.machines import machines
+from netbootd.cli.pxe import pxe
 from ops.cli import ExitCode, Failed, Root
 from ops.completion import completion_of
 from ops.setting import MacAddress
@@ -56,7 +58,7 @@ def check(ctx: click.Context, file: Path | None) -> None:
     ctx.exit(check(file, out))
 
 
-@main.group(short_help="Print an example configuration.")
+@main.group(short_help="Write a configuration, or print an example.")
 def config() -> None:
     """Configuration files."""
 
@@ -139,7 +141,7 @@ def leases(file: Path, source: str | None, configuration: Path | None) -> None:
     import_leases(file, source, configuration)
 
 
-@main.group(short_help="Boot a simulated Mac from a server.")
+@main.group(short_help="Boot a simulated Mac or PC.")
 def simulate() -> None:
     """Machines in software that boot from a server, to see that it works."""
 
@@ -265,3 +267,5 @@ main.add_command(console)
 main.add_command(doctor)
 main.add_command(service.service)
 main.add_command(leases_)
+simulate.add_command(pxe)
+config.add_command(init)
