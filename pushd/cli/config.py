@@ -215,31 +215,34 @@ def _tell(answers: Answers, written: Written) -> None:
     if written.expires_at is not None:
         trusted += f", until {written.expires_at:%Y-%m-%d}"
     facts.append(("to be trusted", f"{trusted}: programs are to trust it, or who signed it"))
-    facts.append((f"token of {answers.client}", (written.token, "bold")))
-    facts.append(("", "it is shown this once"))
     click.echo()
     print_facts(facts)
+    click.echo(f"\nThe token of {answers.client}, shown this once:")
+    click.echo(written.token)  # on a line of its own, so that it can be copied whole
 
 
 def _take_in_credential(ctx: click.Context, file: Path, ask: _Questions) -> None:
+    """Until one is good, or none is wanted."""
+    from ops.cli import Failed
     from pushd.cli.credentials import import_
 
+    hint = "Apple wants to know who pushes: a .p12, .pem, .cer or .p8 file."
     click.echo()
-    source = ask.file(
-        "Credential (empty: later)",
-        "Apple wants to know who pushes: a .p12, .pem, .cer or .p8 file.",
-    )
-    if source is None:
-        return
-    given: dict[str, Any] = {"source": source, "configuration": file}
-    if source.suffix == ".p8":
-        given["team_id"] = ask.text("Team id, ten characters")
-        if "AuthKey_" not in source.name:
-            given["key_id"] = ask.text("Key id, ten characters")
-    elif source.suffix == ".cer":
-        given["key"] = ask.file("The key of its request")
-    ctx.invoke(import_, **given)
-    click.echo()
+    while (source := ask.file("Credential (empty: later)", hint)) is not None:
+        given: dict[str, Any] = {"source": source, "configuration": file}
+        if source.suffix == ".p8":
+            given["team_id"] = ask.text("Team id, ten characters")
+            if "AuthKey_" not in source.name:
+                given["key_id"] = ask.text("Key id, ten characters")
+        elif source.suffix != ".p12" and b"PRIVATE KEY-----" not in source.read_bytes():
+            given["key"] = ask.file("The key of its request")
+        try:
+            ctx.invoke(import_, **given)
+        except Failed as error:
+            hint = f"{error.message}."
+        else:
+            click.echo()
+            return
 
 
 def _finish(ctx: click.Context, file: Path) -> None:

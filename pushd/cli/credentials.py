@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pushd.settings import CredentialSettings
 
 NAME = r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z"
+FORBIDDEN = "cannot be read (Permission denied)"
 TEN = r"\A[A-Z0-9]{10}\Z"
 
 
@@ -201,12 +202,15 @@ def _facts(done: Done) -> list[tuple[str, Cell]]:
 @config_option("pushd")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(configuration: Path | None, as_json: bool) -> None:
-    """List the credentials of the configuration, as their files are now."""
+    """List the credentials of the configuration, as their files are now.
+
+    Who may not read the files is told what a running pushd has of them.
+    """
     from ops.table import print_json, print_table
     from pushd.config import load
 
     settings = load(configuration)
-    rows = [_row(settings, one) for one in settings.credentials]
+    rows = _as_the_daemon_has_them([_row(one) for one in settings.credentials], configuration)
     if as_json:
         import msgspec
 
@@ -223,7 +227,28 @@ def list_(configuration: Path | None, as_json: bool) -> None:
             click.echo(f"{row.name}: {problem.file}: {problem.why}; {problem.remedy}", err=True)
 
 
-def _row(settings: Config, one: CredentialSettings) -> Row:
+def _as_the_daemon_has_them(rows: list[Row], configuration: Path | None) -> list[Row]:
+    """With what a daemon that runs says of those whose files are not for us to read."""
+    if not any(row.problem is not None and FORBIDDEN in row.problem.why for row in rows):
+        return rows
+    import msgspec
+
+    from ops.cli import Failed
+    from pushd.admin.client import admin_client
+    from pushd.admin.shape import Credentials
+
+    try:
+        answer = admin_client(configuration).get("/v1/credentials")
+    except Failed:
+        return rows
+    told = {one.name: one for one in msgspec.convert(answer, Credentials).credentials}
+    return [
+        told.get(row.name, row) if row.problem is not None and FORBIDDEN in row.problem.why else row
+        for row in rows
+    ]
+
+
+def _row(one: CredentialSettings) -> Row:
     """As the admin API tells of it."""
     from datetime import UTC, datetime
 

@@ -93,7 +93,7 @@ def alert(
     """Send an alert with TEXT to the device TOKEN.
 
     \b
-    pushctl send alert 1f2e… "Hello" --topic com.example.app --wait
+    pushctl send alert 1f2e… "Hello" --wait
     """
     shown = {"title": title, "subtitle": subtitle, "body": text}
     content = {

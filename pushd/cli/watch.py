@@ -32,7 +32,9 @@ REASONS: Final = 4
     type=click.Choice(
         ["accepted", "rejected", "failed", "expired", "cancelled", "collapsed", "queued"]
     ),
-    help="Only these; `queued` are attempts that failed and will be repeated.",
+    metavar="STATE",
+    help="Only these: accepted, rejected, failed, expired, cancelled or collapsed; queued are"
+    " attempts that failed and will be repeated.",
 )
 @click.option(
     "--interval",

@@ -139,6 +139,21 @@ class TestQuestions:
         (settings,) = load(folder / "pushd.toml").credentials
         assert settings.certificate == tmp_path / "state/credentials/app.pem"
 
+    def test_a_credential_that_is_none(self, folder: Path, tmp_path: Path) -> None:
+        """What is wrong with it is told, and another is asked for; a certificate's key is, too."""
+        pair = Authority().provider("com.example.app")
+        (tmp_path / "wrong.pem").write_bytes(b"hello")
+        (tmp_path / "app.cer").write_bytes(pair.certificate)
+        write_private(tmp_path / "app.key", pair.key)
+
+        wrong = [str(tmp_path / "wrong.pem"), ""]
+        right = [str(tmp_path / "app.cer"), str(tmp_path / "app.key")]
+        result = init(folder, answers=[*answers(), *wrong, *right])
+
+        assert result.exit_code == 0, result.output
+        assert "wrong.pem: is neither certificate nor key" in result.output
+        assert [one.name for one in load(folder / "pushd.toml").credentials] == ["app"]
+
     def test_nobody_answers(self, folder: Path) -> None:
         """A script is told what to say; nothing has been written."""
         result = init(folder, answers=[])

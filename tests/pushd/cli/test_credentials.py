@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from pushd.cli import main
 from pushd.config import load
+from pushd.credential import CredentialError
 from pushd.testing import Authority
 from pushd.testing.authority import KeyPair, new_signing_key, write_private
 from pushd.testing.background import simulator_in_background
@@ -279,6 +280,30 @@ class TestList:
 
         assert (told["name"], told["kind"], told["usable"]) == ("app", "certificate", True)
         assert (told["topics"], told["days_left"]) == ([APP], 364)
+
+    def test_files_that_are_not_for_us(
+        self, folder: Folder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Then a daemon that runs tells what it has."""
+        folder.pushctl("import", folder.pem())
+        seen = json.loads(folder.pushctl("list", "--json").stdout)
+        seen[0]["days_left"] = 77
+
+        class Client:
+            def get(self, path: str) -> Any:
+                assert path == "/v1/credentials"
+                return {"credentials": seen}
+
+        def forbidden(*given: Any, **more: Any) -> None:
+            why = "cannot be read (Permission denied)"
+            raise CredentialError(folder.kept("app.pem"), why, "be somebody else")
+
+        monkeypatch.setattr("pushd.credential.load_credential_thd", forbidden)
+        monkeypatch.setattr("pushd.admin.client.admin_client", lambda configuration: Client())
+
+        result = folder.pushctl("list")
+
+        assert "77 days" in result.stdout
 
     def test_none(self, folder: Folder) -> None:
         """Who has none is told how to get one."""
