@@ -36,6 +36,8 @@ Progress = Callable[[int, int], None]
 STAGING: Final = ".importing-"
 """What the name of a folder begins with in which a copy is made."""
 _PIECE: Final = 1024 * 1024
+# Each platform has one of these two.
+_FLAGS: Final = getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +102,9 @@ def plan_import_thd(
     require_free(snapshot, bundle.path, parse_info(info, bundle.path / FILE_NAME))
     staging = root / f"{STAGING}{target.stem}"
     plan = Import(bundle=bundle, info=info, target=target, staging=staging)
+    for place in (plan.staging, plan.copy):
+        if place.is_symlink():
+            raise BundleError(place, "is a symbolic link, and none of ours", "remove it")
     _require_room(plan, root)
     return plan
 
@@ -159,8 +164,8 @@ def _require_room(plan: Import, root: Path) -> None:
 
 def _copy(plan: Import, progress: Progress) -> None:
     bundle, total, done = plan.bundle, plan.size, 0
-    plan.copy.mkdir(parents=True, exist_ok=True)
     _remove_others(plan)
+    plan.copy.mkdir(parents=True, exist_ok=True)
 
     def step(size: int) -> None:
         nonlocal done
@@ -185,13 +190,14 @@ def _copy(plan: Import, progress: Progress) -> None:
 
 
 def _remove_others(plan: Import) -> None:
-    """What an earlier copy left and this one does not have; files that are no files."""
-    for parent, _, names in os.walk(plan.copy):
-        for name in names:
-            path = Path(parent, name)
+    """What an earlier copy left and this one does not have; links, whoever put them there."""
+    for parent, folders, names in os.walk(plan.copy, topdown=False):
+        for path in (Path(parent, name) for name in (*names, *folders)):
             is_wanted = path.relative_to(plan.copy).as_posix() in plan.bundle.files
-            if path.is_symlink() or not is_wanted:
+            if path.is_symlink() or (path.is_file() and not is_wanted):
                 path.unlink()
+            elif path.is_dir() and not any(path.iterdir()):
+                path.rmdir()
 
 
 class _Source:
@@ -210,7 +216,7 @@ class _Source:
 
 def _make_equal(source: _Source | io.BytesIO, target: Path, step: Callable[[int], None]) -> None:
     """Make `target` hold what `source` does, on the disk for good; what is right is left alone."""
-    descriptor = os.open(target, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
+    descriptor = os.open(target, os.O_RDWR | os.O_CREAT | _FLAGS, 0o644)
     with os.fdopen(descriptor, "r+b", buffering=0) as file:
         is_equal = True
         while piece := source.read(_PIECE):

@@ -96,7 +96,7 @@ def verify(
     "--index",
     type=click.IntRange(1, 65535),
     metavar="NUMBER",
-    help="Give the copy another Index, 1 to 65535.",
+    help="Give the copy another Index.",
 )
 @click.option("--name", metavar="TITLE", help="Give the copy another name, which users see.")
 @click.option("--disabled", is_flag=True, help="Do not serve it yet.")
@@ -149,7 +149,7 @@ def import_(
     "--index",
     type=click.IntRange(1, 65535),
     metavar="NUMBER",
-    help="1 to 65535. Default: the first that is free.",
+    help="Default: the first that is free.",
 )
 @click.option(
     "--type",

@@ -131,6 +131,8 @@ def test_what_is_there_is_not_trusted(source: Path, root: Path) -> None:
     write(copy / "NBImageInfo.plist", info_bytes() + b" " * 100)
     write(copy / "old/file", b"from another version")
     write(copy / "i386/x86_64/x", b"")
+    (copy / "empty/folder").mkdir(parents=True)
+    (copy / "link").symlink_to("/etc")
     (copy / "i386/booter").unlink(missing_ok=True)
     (copy / "i386/booter").symlink_to("/etc/passwd")
     inode = (copy / "NetInstall.dmg").stat().st_ino
@@ -141,7 +143,21 @@ def test_what_is_there_is_not_trusted(source: Path, root: Path) -> None:
     assert copied.pop("NBImageInfo.plist") == info_bytes()
     assert copied == {**FILES, "NetInstall.dmg": BIG}
     assert not (copy / "i386/booter").is_symlink()
+    assert {path.name for path in copy.iterdir()} == {"NBImageInfo.plist", "NetInstall.dmg", "i386"}
     assert (copy / "NetInstall.dmg").stat().st_ino == inode
+
+
+@pytest.mark.parametrize("name", [".importing-A", ".importing-A/A.nbi"])
+def test_a_link_in_the_place_of_the_copy(source: Path, root: Path, name: str) -> None:
+    """Nothing is written where somebody else's link leads."""
+    (root / name).parent.mkdir(exist_ok=True)
+    (root.parent / "elsewhere").mkdir()
+    (root / name).symlink_to(root.parent / "elsewhere")
+
+    with pytest.raises(BundleError, match="is a symbolic link, and none of ours; remove it"):
+        import_thd(plan(source, root), quiet)
+
+    assert list((root.parent / "elsewhere").iterdir()) == []
 
 
 def test_right_bytes_are_not_written_again(
