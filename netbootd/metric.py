@@ -6,13 +6,14 @@ Imported only where `[metrics]` is enabled.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cryptography import x509
 
 from images.paths import Role
 from netbootd.boot import Boot, BootOutcome
 from netbootd.config import Config
+from netbootd.dhcp.pool_use import PoolUse
 from netbootd.event import (
     BootMenuOffered,
     BootOffered,
@@ -31,7 +32,6 @@ from netbootd.world import World
 from ops.counter import Counters
 from ops.metrics_service import MetricsService
 from protocols.bsdp.outcome import ReplyKind
-from protocols.dhcp.server.lease import LeaseState
 
 if TYPE_CHECKING:
     from netbootd.dhcp.service import DhcpService
@@ -54,14 +54,14 @@ STAGES: Final[Mapping[type[Event], str]] = {
 def metrics(service: BootService, config: Config, world: World) -> MetricsService:
     """The service that serves the metrics of `service`; they are declared now."""
     counters = service.counters
-    _declare(service, config, world.unix)
+    _declare(service, config, world)
     _group(counters)
     service.timeline.listen(_stages(counters))
     service.history.watch(_boots(counters))
     return MetricsService(world.reactor, config.metrics, counters=counters, daemon="netbootd")
 
 
-def _declare(service: BootService, config: Config, unix: Callable[[], float]) -> None:
+def _declare(service: BootService, config: Config, world: World) -> None:
     gauge = service.counters.gauge
     gauge("netbootd_images", "Images served.", lambda: len(service.booter.snapshot.bundles))
     gauge(
@@ -89,7 +89,7 @@ def _declare(service: BootService, config: Config, unix: Callable[[], float]) ->
             lambda: sum(web.connections for web in webs),
         )
     if service.dhcp is not None:
-        _declare_leases(service.counters, service.dhcp, unix)
+        _declare_leases(service.counters, service.dhcp, world.unix, world.reactor)
     https = config.https
     if https.enabled and https.certificate is not None:
         certificate = x509.load_pem_x509_certificates(https.certificate.read_bytes())[0]
@@ -101,38 +101,27 @@ def _declare(service: BootService, config: Config, unix: Callable[[], float]) ->
         )
 
 
-def _declare_leases(counters: Counters, dhcp: DhcpService, unix: Callable[[], float]) -> None:
+def _declare_leases(
+    counters: Counters, dhcp: DhcpService, unix: Callable[[], float], reactor: Any
+) -> None:
+    use = PoolUse(
+        dhcp.leases.table,
+        plan=lambda: dhcp.responder.plan,
+        unix=unix,
+        call_later=reactor.callLater,
+    )
     counters.gauge(
         "netbootd_dhcp_pool_addresses",
         "Addresses in the pools of a subnet.",
-        lambda: {
-            str(subnet.network): sum(
-                last - first + 1 for pool in subnet.pools for first, last in pool.ranges
-            )
-            for subnet in dhcp.responder.plan.subnets
-        },
+        use.sizes,
         label="subnet",
     )
     counters.gauge(
         "netbootd_dhcp_used_pool_addresses",
         "Of these, addresses that are leased, offered, or in use by a stranger.",
-        lambda: _used(dhcp, int(unix())),
+        use.used,
         label="subnet",
     )
-
-
-def _used(dhcp: DhcpService, now: int) -> dict[str, int]:
-    """Some 100,000 leases take 50 ms, once every scrape."""
-    found = {str(subnet.network): 0 for subnet in dhcp.responder.plan.subnets}
-    for lease in dhcp.leases.table:
-        if lease.ends <= now or lease.state is LeaseState.RELEASED:
-            continue
-        for subnet in dhcp.responder.plan.subnets:
-            if subnet.first <= lease.address <= subnet.last:
-                if subnet.pool_of(lease.address) is not None:
-                    found[str(subnet.network)] += 1
-                break
-    return found
 
 
 def _group(counters: Counters) -> None:

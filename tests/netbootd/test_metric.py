@@ -14,6 +14,7 @@ from twisted.internet.testing import MemoryReactorClock
 
 from netbootd import config
 from netbootd.boot import SETTLED
+from netbootd.dhcp.pool_use import SLICE
 from netbootd.event import ImagesListed, TransferFinished
 from netbootd.service import BootService
 from netbootd.transfer import Outcome
@@ -97,6 +98,25 @@ def test_pools(service: BootService) -> None:
     assert found["netbootd_dhcp_pool_addresses 10.0.1.0/24"] == 40
     assert found["netbootd_dhcp_used_pool_addresses 10.0.0.0/24"] == 3
     assert found["netbootd_dhcp_used_pool_addresses 10.0.1.0/24"] == 0
+
+
+def test_many_leases(service: BootService) -> None:
+    """More than a few are counted in turns of the reactor; meanwhile the last count is told."""
+    assert service.dhcp is not None
+    clock: Any = service.reactor
+    use = "netbootd_dhcp_used_pool_addresses 10.0.1.0/24"
+    strangers = (lease(f"10.99.{n // 250}.{n % 250}") for n in range(2 * SLICE))
+    service.dhcp.leases.table.load([*strangers, lease("10.0.1.110")])
+
+    first = told(service)
+    clock.pump([0, 0])
+    again = told(service)
+    clock.pump([0, 0])
+
+    assert use not in first
+    assert again[use] == told(service)[use] == 1
+    clock.pump([0, 0])
+    assert clock.getDelayedCalls() == []
 
 
 def test_boots(service: BootService) -> None:
