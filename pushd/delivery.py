@@ -77,6 +77,8 @@ class Lane(Protocol):
 
 
 Settle = Callable[[Job, Outcome], None]
+Note = Callable[[Job, str], None]
+"""Told of an attempt that failed and is made again at once, and why it failed."""
 
 
 class Attempt:
@@ -106,6 +108,7 @@ class Delivery:
         credential: Credential,
         dial: Dial,
         settle: Settle,
+        note: Note,
         settings: AppleSettings,
         world: World,
         meter: Meter,
@@ -114,6 +117,7 @@ class Delivery:
         self._name = f"{lane.key.credential}, {lane.key.topic}"
         self._credential = credential
         self._settle = settle
+        self._note = note
         self._settings = settings
         self._world = world
         self._meter = meter
@@ -390,6 +394,7 @@ class Delivery:
         elif self._reserve >= 1.0:
             self._reserve -= 1.0
             self._meter.sent_again.inc()
+            self._note(attempt.job, why)
             self._again.append(attempt)
         else:
             self._meter.held_back.inc()

@@ -37,6 +37,9 @@ class Queue(Protocol):
 
     def settle(self, job: Job, outcome: Outcome) -> None: ...
 
+    def note(self, job: Job, why: str) -> None:
+        """An attempt failed, and is made again at once."""
+
 
 class Credentials(Protocol):
     """What is used of the credentials."""
@@ -140,6 +143,7 @@ class Dispatcher(Service):
                 credential=credential,
                 dial=self._dialer.line(credential),
                 settle=self._queue.settle,
+                note=self._queue.note,
                 settings=self._settings,
                 world=self._world,
                 meter=self.meter,

@@ -210,6 +210,12 @@ class Queue:
             outcome = Expired()
         self._leave(entry, outcome, done)
 
+    def note(self, job: Job, why: str) -> None:
+        """An attempt failed, and is made again at once: for whoever asks for the story."""
+        entry = self._window.entries.get(job.id)
+        if entry is not None and entry.stage is Stage.SENDING:
+            self._note(entry, why, None)
+
     async def find(self, id: str) -> Status | None:
         """What is known of a push; None: nothing, or no more. Raises StoreError."""
         status = self._remembered(id)

@@ -208,6 +208,8 @@ class Stage:
         """Seconds by which our wall clock is ahead of the true one."""
         self.lane = FakeLane()
         self.settled: list[tuple[Job, Outcome]] = []
+        self.noted: list[tuple[Job, str]] = []
+        """Attempts that failed and are made again at once."""
         self.fars: list[Far] = []
         self.dials = 0
         self.refuses: str | None = None
@@ -230,6 +232,7 @@ class Stage:
             credential=credential,
             dial=self.dial,
             settle=self._settle,
+            note=lambda job, why: self.noted.append((job, why)),
             settings=self.settings,
             world=self.world,
             meter=Meter(self.counters),

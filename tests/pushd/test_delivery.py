@@ -235,7 +235,7 @@ def test_refused_for_ever() -> None:
 
 
 def test_lost_answer() -> None:
-    """A push whose answer was lost is sent again once, at once, with the same id."""
+    """A push whose answer was lost is sent again once, at once, with the same id; that is noted."""
     stage = Stage()
     stage.push(alert(1), alert(2))
     far = stage.opened()
@@ -249,6 +249,8 @@ def test_lost_answer() -> None:
     assert other.received == [apns_id(2)]
     assert stage.outcomes() == ["Accepted", "Accepted"]
     assert stage.counted("pushes_sent_again") == 1
+    ((job, why),) = stage.noted
+    assert (job.id, bool(why)) == (apns_id(2), True)
 
 
 def test_lost_twice() -> None:

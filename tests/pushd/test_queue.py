@@ -615,6 +615,24 @@ def test_attempts_that_failed_are_told_and_survive(rig: Rig) -> None:
     assert rig.database.read_thd("SELECT * FROM attempts", {}) == []
 
 
+def test_an_attempt_that_is_made_again_at_once_is_told(rig: Rig) -> None:
+    """It is not counted, for nothing was put off; nor is anything known of a push that has left."""
+    rig.submit(alert(1))
+    (job,) = rig.jobs()
+
+    rig.queue.note(job, "the connection was lost")
+    noted = rig.status(push_id(1))
+    rig.settle(job)
+    rig.queue.note(job, "too late")
+
+    status = rig.status(push_id(1))
+    assert noted is not None
+    assert status is not None
+    assert noted.attempts == Attempts(told=(Attempt(START * 1000, "the connection was lost"),))
+    assert status.attempts == noted.attempts
+    assert rig.database.read_thd("SELECT * FROM attempts", {}) == []
+
+
 def test_of_many_attempts_the_first_and_the_last_are_told(rig: Rig) -> None:
     """However long Apple is away, a push has no more than ten, each with a short reason."""
     rig.submit(alert(1, deadline=START + 100_000))
