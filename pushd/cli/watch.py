@@ -22,6 +22,15 @@ if TYPE_CHECKING:
 LINES: Final = 10
 """Outcomes that are shown one by one, if there is room."""
 REASONS: Final = 4
+ORDER: Final = (
+    "accepted",
+    "rejected",
+    "failed",
+    "expired",
+    "cancelled",
+    "collapsed",
+    "retried",
+)
 
 
 @click.command(short_help="Throughput, latency, outcomes, live.")
@@ -149,7 +158,7 @@ def _print(value: Any) -> None:
 def _line(moment: Moment) -> None:
     from pushd.cli.words import moment as shown
 
-    states = "  ".join(f"{state} {number}" for state, number in moment.states.items())
+    states = "  ".join(f"{state} {number}" for state, number in _ordered(moment))
     click.echo(
         f"{shown(int(moment.at * 1000))}  {moment.rate:.0f}/s  waiting {moment.waiting}"
         f"  sending {moment.sending}  median {_time(moment.median)}  p95 {_time(moment.p95)}"
@@ -227,9 +236,14 @@ def _states(moment: Moment) -> RenderableType:
         return Text("none yet", "dim")
     parts = [
         Text(f"{number:,} {state}", STATE_STYLES.get(state, "yellow"))
-        for state, number in moment.states.items()
+        for state, number in _ordered(moment)
     ]
     return Text(", ").join(parts)
+
+
+def _ordered(moment: Moment) -> list[tuple[str, int]]:
+    """Outcomes, always in the same order."""
+    return [(state, moment.states[state]) for state in ORDER if state in moment.states]
 
 
 def _reasons(moment: Moment) -> str:
