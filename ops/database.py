@@ -37,6 +37,14 @@ BUSY_TIMEOUT = 5.0
 UNWRITABLE = (sqlite3.Error, OverflowError, ValueError)
 """A number over 64 bits is an OverflowError, a lone surrogate in a text a ValueError."""
 
+CACHE = 16_384
+"""KiB of pages in memory at most, taken as they are used. With SQLite's own 2,000, a commit of five
+thousand rows writes pages twice, and reads them again."""
+
+CHECKPOINT = 8_000
+"""Pages of the WAL, 32 MiB, after which they are copied into the database. Rows that come and go
+meanwhile are not: with SQLite's own 1,000, half as much again is written."""
+
 MIGRATION_TIMEOUT = 600.0
 """Seconds. A million rows are rewritten in seconds; ten minutes are for slow disks."""
 
@@ -236,6 +244,8 @@ class Database:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA cache_size = -{CACHE}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT}")
         return connection
 
     def _check(self) -> None:

@@ -162,6 +162,20 @@ class Connection(Protocol):
         self.sent += 1
         self.used_at = now
 
+    def send_all(self, pushes: Sequence[tuple[Hashable, Request]], now: float) -> int:
+        """Likewise those for which there are slots; how many these were."""
+        engine = self._engine
+        assert engine is not None  # noqa: S101 - there are free slots
+        send, sent = engine.send, 0
+        for key, request in pushes:
+            if engine.free_slots <= 0:
+                break
+            send(key, request, now)
+            sent += 1
+        self.sent += sent
+        self.used_at = now
+        return sent
+
     def flush(self) -> None:
         """Write what there is to be written, unless the transport has enough."""
         engine = self._engine

@@ -23,7 +23,7 @@ from twisted.logger import Logger
 
 from ops.text import escape
 from protocols.apns.answer import Answer
-from protocols.apns.event import Answered, Event, GoingAway, Uncertain, Unprocessed
+from protocols.apns.event import Answered, Event, GoingAway, Request, Uncertain, Unprocessed
 from protocols.apns.message import PushType
 from protocols.apns.reason import SOON, VERDICTS, Disposition, Verdict, verdict_of
 from protocols.apns.reason import Connection as Fate
@@ -278,15 +278,14 @@ class Delivery:
         now: float,
     ) -> int:
         """Those from `start` to `end`, as far as there are slots; the first that was not sent."""
-        send, request = connection.send, self._writer.request
-        at = start
-        while at < end and connection.free_slots > 0:
-            attempt = attempts[at]
+        request = self._writer.request
+        going: list[tuple[Attempt, Request]] = []
+        for attempt in attempts[start : min(end, start + connection.free_slots)]:
             attempt.sent_at = now
             attempt.authorization = bearer
-            send(attempt, request(attempt.job.push, bearer), now)
-            at += 1
-        sent = at - start
+            going.append((attempt, request(attempt.job.push, bearer)))
+        sent = connection.send_all(going, now)
+        at = start + sent
         self._under_way += sent
         earned = sent * self._settings.retry_percent / 100
         self._reserve = max(self._reserve, min(self._reserve + earned, MAX_RESERVE))

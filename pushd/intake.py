@@ -16,7 +16,7 @@ from ops.database import StoreError
 from ops.store import Store
 from ops.unit import Row, Unit
 from pushd.job import Job, LaneKey
-from pushd.lane import Entry, Lane, Stage
+from pushd.lane import Entry, Lane, Stage, entry_of
 from pushd.place import LEVELS, SEQ_BITS, SEQ_MASK
 from pushd.queue_settings import QueueSettings
 from pushd.receipt import Duplicate, Full, Queued, Receipt, State, Unstored
@@ -93,26 +93,37 @@ class Intake:
         indexes: list[int] = []
         lanes: dict[int, Lane] = {}
         known = self._window.entries
+        room = min(self._settings.pushes - self.depth, MAX_ARRIVING - self._arriving)
+        bytes_left = self._settings.size - self.size
+        seq = self.seq
         key: LaneKey | None = None
         lane: Lane | None = None
-        for job in jobs:
-            entry = known.get(job.id)
-            if entry is not None:
+        for index, job in enumerate(jobs):
+            if job.id in known:
+                entry = known[job.id]
                 self._duplicates.inc()
                 receipts.append(Duplicate(id=entry.id, state=state_of(entry)))
                 continue
             if lane is None or not job.is_of(key):
                 key = job.lane
                 lane = self._lane_for(key)
-            if lane is None or not self._has_room(job):
+            size = len(job.push.payload)
+            if lane is None or len(entries) >= room or size > bytes_left:
                 self._full.inc()
                 receipts.append(Full(retry_after=RETRY_AFTER))
                 continue
+            seq += 1
+            bytes_left -= size
             lanes[lane.number] = lane
-            entry = self._count_in(job, lane)
-            indexes.append(len(receipts))
+            level = lane.level_of(job)
+            entry = entry_of(job, level, level.number << SEQ_BITS | seq)
+            indexes.append(index)
             entries.append(entry)
             receipts.append(Queued(id=entry.id))
+        self.seq = seq
+        self.depth += len(entries)
+        self.size = self._settings.size - bytes_left
+        self._arriving += len(entries)
         if not entries:
             done(receipts)
             return
@@ -134,22 +145,6 @@ class Intake:
         """It waits no more."""
         self.depth -= 1
         self.size -= entry.size
-
-    def _has_room(self, job: Job) -> bool:
-        return (
-            self.depth < self._settings.pushes
-            and self.size + len(job.push.payload) <= self._settings.size
-            and self._arriving < MAX_ARRIVING
-        )
-
-    def _count_in(self, job: Job, lane: Lane) -> Entry:
-        self.seq += 1
-        level = lane.level_of(job)
-        entry = Entry(job, level, level.number << SEQ_BITS | self.seq)
-        self.depth += 1
-        self.size += entry.size
-        self._arriving += 1
-        return entry
 
     def _arrived(self, arrival: _Arrival, error: StoreError | None) -> None:
         entries = arrival.entries

@@ -18,6 +18,9 @@ DEFAULT_PRIORITY: Final = 10
 """Apple's, where a push names none."""
 
 
+_MDM: Final = PushType.MDM
+
+
 class LaneKey(NamedTuple):
     """Pushes that share a lane share their fate: one bad lane keeps no other waiting."""
 
@@ -42,7 +45,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def id(self) -> str:
         """The apns-id, or a broadcast's request id: the same in every attempt."""
         push = self.push
-        return push.apns_id if isinstance(push, Notification) else push.request_id
+        return push.apns_id if type(push) is Notification else push.request_id  # type: ignore[union-attr]
 
     @property
     def lane(self) -> LaneKey:
@@ -56,9 +59,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         push = self.push
         return (
             lane is not None
-            and isinstance(push, Notification)
-            and push.topic == lane.topic
-            and self.credential == lane.credential
+            and type(push) is Notification
+            and push.topic == lane[1]
+            and self.credential == lane[0]
         )
 
     @property
@@ -81,7 +84,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         push = self.push
         if isinstance(push, Broadcast):
             return None
-        if push.push_type is PushType.MDM:
+        if push.push_type is _MDM:
             return push.device, ""
         return None if push.collapse_id is None else (push.device, push.collapse_id)
 

@@ -38,41 +38,6 @@ class Stage(Enum):
     LEAVING = auto()
 
 
-class Entry:
-    """A push in memory, from its commit or its refill until its outcome is on disk."""
-
-    __slots__ = (
-        "attempts",
-        "collapse_key",
-        "device",
-        "id",
-        "job",
-        "level",
-        "place",
-        "size",
-        "stage",
-    )
-
-    def __init__(
-        self, job: Job, level: Level, place: int, attempts: Attempts | None = None
-    ) -> None:
-        self.job = job
-        self.attempts = attempts
-        """Those that failed."""
-        self.level = level
-        self.place = place
-        push = job.push
-        self.size = len(push.payload)
-        if type(push) is Notification:
-            self.id = push.apns_id
-            self.device = push.device
-        else:
-            self.id = job.id
-            self.device = job.order_key
-        self.collapse_key = job.collapse_key
-        self.stage = Stage.HELD
-
-
 class Level:
     """The pushes of one lane and priority: first those in memory, behind them those on disk."""
 
@@ -89,6 +54,34 @@ class Level:
         self.refilling = False
         self.gone: set[str] = set()
         """Ids removed from disk while a refill is under way, which may still show them."""
+
+
+class Entry(msgspec.Struct, eq=False, gc=False):
+    """A push in memory, from its commit or its refill until its outcome is on disk. Made by
+    `entry_of`."""
+
+    job: Job
+    level: Level
+    place: int
+    id: str
+    device: str
+    collapse_key: tuple[str, str] | None
+    size: int
+    stage: Stage
+    attempts: Attempts | None
+    """Those that failed."""
+
+
+def entry_of(job: Job, level: Level, place: int, attempts: Attempts | None = None) -> Entry:
+    """A push at its place."""
+    push = job.push
+    size = len(push.payload)
+    if type(push) is Notification:
+        id_, device = push.apns_id, push.device
+    else:
+        id_, device = job.id, job.order_key
+    key = job.collapse_key
+    return Entry(job, level, place, id_, device, key, size, Stage.HELD, attempts)
 
 
 class Owner(Protocol):
@@ -178,10 +171,11 @@ class Lane:
         """Take in a push that is on disk. The older one and the newer, if that makes an older one
         pointless: the caller has it `leave`."""
         entry.level.loaded += 1
-        if entry.device in self._front:
+        device, front = entry.device, self._front
+        if device in front:
             self._line_up(entry)
         else:
-            self._front[entry.device] = entry
+            front[device] = entry
             self._make_ready(entry)
         return None if entry.collapse_key is None else self._collapse(entry)
 

@@ -27,7 +27,7 @@ from ops.unit import Row, Unit
 from pushd.attempt import NONE, attempts_text
 from pushd.intake import Intake, Received, state_of
 from pushd.job import Job, LaneKey
-from pushd.lane import Entry, Lane, Stage
+from pushd.lane import Entry, Lane, Stage, entry_of
 from pushd.observer import Observer, Observers
 from pushd.outcome import Cancelled, Collapsed, Expired, Failed, Outcome
 from pushd.place import LEVELS, MAX_LANES, SEQ_BITS, SEQ_MASK
@@ -79,7 +79,7 @@ class Queue:
         self._store = store
         self._clock = clock
         self._unix = unix
-        self._window = Window(store, clock=clock, loaded=self._loaded)
+        self._window = Window(store, clock=clock, loaded=self._loaded, collapse=self._collapse)
         self._intake = Intake(
             store,
             settings=settings,
@@ -510,7 +510,7 @@ class Queue:
         lane = self._by_number[(place >> SEQ_BITS) // LEVELS]
         level = lane.levels[(place >> SEQ_BITS) % LEVELS]
         job, attempts = job_of(row, lane.key)
-        return Entry(job, level, place, attempts)
+        return entry_of(job, level, place, attempts)
 
     def _seize(self, entry: Entry, outcome: Outcome) -> bool:
         """Settle a push that is on disk only. False: it is in memory, or it was."""

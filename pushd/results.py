@@ -166,9 +166,11 @@ class Results:
         results: list[Row] = []
         invalid: list[Row] = []
         tried: list[Row] = []
+        places: list[Row] = []
         # Numbered when written: had a later write overtaken it, a reader would miss it.
         for entry, outcome, settled_at, _ in added:
             self._seq += 1
+            places.append((entry.place,))
             number = entry.level.number // LEVELS
             attempts = entry.attempts
             if attempts is not None:
@@ -180,7 +182,6 @@ class Results:
             if isinstance(outcome, Rejected) and _is_about_token(outcome):
                 self._invalid_seq += 1
                 invalid.append(invalid_token_row(self._invalid_seq, entry.job, outcome, settled_at))
-        places: list[Row] = [(entry.place,) for entry, _, _, _ in added]
         return Unit(
             (SAVE_RESULT, results),
             (SAVE_INVALID, invalid),

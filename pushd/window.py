@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 
 from ops.database import StoreError
 from ops.store import Store
-from pushd.lane import Entry, Lane, Level
+from pushd.lane import Entry, Lane, Level, entry_of
 from pushd.place import SEQ_BITS, SEQ_MASK
 from pushd.record import job_of
 from pushd.statement import NEXT_PUSHES
@@ -40,16 +40,21 @@ RETRY: Final = 1.0
 """Seconds until a refill that the disk refused is tried again."""
 
 Loaded: TypeAlias = Callable[[Lane, Entry], None]
+Collapse: TypeAlias = Callable[[Entry, Entry], None]
 
 
 class Window:
     """What is in memory. Reactor thread only."""
 
-    def __init__(self, store: Store, *, clock: IReactorTime, loaded: Loaded) -> None:
-        """`loaded` is told of each push that came into memory."""
+    def __init__(
+        self, store: Store, *, clock: IReactorTime, loaded: Loaded, collapse: Collapse
+    ) -> None:
+        """`loaded` is told of each push that comes from disk, for its lane; `collapse` of an older
+        and a newer one where a lane found the older pointless."""
         self._store = store
         self._clock = clock
         self._loaded = loaded
+        self._collapse = collapse
         self._bytes = 0
         self._calls: dict[int, IDelayedCall] = {}
         """By lane: where a refill is tried again."""
@@ -79,7 +84,9 @@ class Window:
             self.entries[entry.id] = entry
             self._bytes += entry.size
             level.cursor = entry.place
-            self._loaded(lane, entry)
+            pointless = lane.enter(entry)
+            if pointless is not None:
+                self._collapse(*pointless)
 
     def forget(self, entry: Entry) -> None:
         """It is neither in the lane nor on disk any more."""
@@ -138,7 +145,7 @@ class Window:
             if id_ not in level.gone and id_ not in self.entries:
                 level.spilled -= 1
                 job, attempts = job_of(row, lane.key)
-                entry = Entry(job, level, place, attempts)
+                entry = entry_of(job, level, place, attempts)
                 self.entries[id_] = entry
                 self._bytes += entry.size
                 self._loaded(lane, entry)

@@ -223,8 +223,8 @@ class ClientEngine:
         is_last = bool(flags & _END_STREAM)
         if is_last and number in self._streams and number not in self._responses.begun:
             answer = accepted(block)
-            if answer is not None:
-                self._answered(number, answer)
+            if answer is not None and not self._windows.waiting:
+                self._events.append(Answered(self._streams.pop(number)[0], answer))
                 return
         self._require_ours(number)
         try:

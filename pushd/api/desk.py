@@ -96,8 +96,14 @@ class Submission:
         if not self._desk.ration.take(cost):
             raise Busy
         self._cost += cost
+        answers, places, jobs = self.answers, self._places, self._jobs
         for job in map(self._intake.text, texts):
-            self.add_job(job)
+            if type(job) is Job:
+                places.append(len(answers))
+                jobs.append(job)
+                answers.append(_PENDING)
+            else:
+                self.add_job(job)
 
     def add_job(self, job: Job | Refusal) -> None:
         """One more push."""

@@ -33,8 +33,7 @@ static unsigned char hello[] = {
 };
 static const unsigned char ANSWER[] = "\x88\0\7apns-id"; /* and a text */
 static double latency; /* seconds */
-static const char PLAIN[] = "eabeae54-14a8-11e5-b60b-";   /* how each apns-id begins */
-static const char HUFFMAN[] = /* the same in Huffman code, as far as whole bytes go */
+static const char HUFFMAN[] = /* eabeae54-14a8-11e5-b60b- in Huffman code, as far as whole bytes go */
     "\x28\xe3\x28\xca\xdb\x4b\x05\xa1\xbc\xb0\x42\x56\xd6\x8d\xc0\x46";
 
 static unsigned char in[ROOM], out[4 * ROOM];
@@ -54,17 +53,26 @@ static void put_head(uint32_t size, int kind, int flags, uint32_t stream) {
 /* The apns-ids of the requests under way, as texts of HPACK: a length, and as many bytes. */
 static unsigned char ids[MOST][128];
 
-/* HEADERS: the apns-id as it is written there, or one of ours. */
+/* The apns-id as it is written there: a UUID with its length before it, or the one that all
+   clients of the bench use in Huffman code; NULL: it is in the table. */
+static const unsigned char *find_id(const unsigned char *block, size_t size) {
+    for (size_t at = 0; at + 37 <= size; at++)
+        if (block[at] == 36 && block[at + 9] == '-' && block[at + 14] == '-' &&
+            block[at + 19] == '-' && block[at + 24] == '-')
+            return block + at;
+    const unsigned char *found = memmem(block, size, HUFFMAN, sizeof HUFFMAN - 1);
+    return found > block && found + (found[-1] & 0x7f) <= block + size ? found - 1 : NULL;
+}
+
+/* HEADERS: the apns-id, or one of ours. */
 static void begin(uint32_t stream, const unsigned char *block, size_t size) {
     static uint64_t number;
     unsigned char *id = ids[stream / 2 % MOST];
-    const unsigned char *found = memmem(block, size, PLAIN, sizeof PLAIN - 1);
-    if (!found) found = memmem(block, size, HUFFMAN, sizeof HUFFMAN - 1);
-    if (found > block && found + (found[-1] & 0x7f) <= block + size) {
-        memcpy(id, found - 1, 1 + (found[-1] & 0x7f));
-        return;
-    }
-    snprintf((char *)id, 38, "\x24%s%012llx", PLAIN, (unsigned long long)number++);
+    const unsigned char *found = find_id(block, size);
+    if (found)
+        memcpy(id, found, 1 + (found[0] & 0x7f));
+    else
+        snprintf((char *)id, 38, "\x24" "eabeae54-14a8-11e5-b60b-%012llx", (unsigned long long)number++);
 }
 
 static void answer(uint32_t stream) {
