@@ -95,8 +95,6 @@ def watch(
             watched.happened(event)
             if as_json:
                 _print(event)
-    except KeyboardInterrupt:
-        pass  # that is how one ends it
     finally:
         if live is not None:
             live.stop()

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from ops.cli import ExitCode
 from pushd.cli import main
 from pushd.testing import Rule
 from pushd.testing.background import Background, simulator_in_background
@@ -373,7 +374,7 @@ class TestPushes:
 
 class TestWatch:
     def test_events_and_looks(self, world: World) -> None:
-        """Each outcome and each look is a line of JSON; Ctrl-C is a good end."""
+        """Each outcome and each look is a line of JSON, until Ctrl-C."""
         with Watching(world, "--json", "--interval", "0.2") as watching:
             watching.until(lambda line: line["event"] == "status")
             token = world.device(GONE)
@@ -385,7 +386,7 @@ class TestWatch:
             assert event["outcome"]["reason"] == "Unregistered"
             assert look["reasons"]["Unregistered"] >= 1
             assert look["median_ms"] is not None
-            assert watching.interrupted() == 0
+            assert watching.interrupted() == ExitCode.INTERRUPTED
 
     def test_lines(self, world: World) -> None:
         """Where there is no terminal, a look is a line."""
