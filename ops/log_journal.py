@@ -62,7 +62,8 @@ def entry(event: LogEvent, daemon: str) -> dict[str, str]:
     }
     for name, value in fields_of(event).items():
         for key, text in _flat(f"{daemon}_{name}", value):
-            fields.setdefault(key, text)
+            if text:
+                fields.setdefault(key, text)
     return {name: mask_passwords(text) for name, text in fields.items()}
 
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
-from ops.log import LogSettings, human_line, json_line, observer, use
+from ops.log import LogSettings, human_line, json_line, observer, twistd_observer, use
 
 AT = datetime(2026, 3, 1, 9, 30, 0, 125_000, tzinfo=UTC)
 
@@ -123,6 +123,23 @@ def test_events_of_the_older_api_are_shown() -> None:
 
     assert "Starting factory" in human_line(old)
     assert json.loads(json_line(old))["message"] == "Starting factory"
+
+
+@pytest.mark.parametrize(
+    ("destination", "errors"), [("stdout", 0), ("stderr", 1)], ids=["stdout", "stderr"]
+)
+def test_standard_output_or_error(
+    destination: str, errors: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A stream is twistd's own, or standard error if the settings say so."""
+    runner: dict[str, Any] = {"logger": None, "nodaemon": True}
+    use(runner, LogSettings(destination=cast(Any, destination)))
+
+    Logger("test", observer=twistd_observer()).info("here")
+
+    written = capsys.readouterr()
+    assert written.err.count("here") == errors
+    assert written.out.count("here") == 1 - errors
 
 
 def test_the_level_is_a_floor() -> None:

@@ -80,7 +80,7 @@ def test_an_event_has_its_fields(reader: Reader) -> None:
     """Message, priority and identifier as every program has them; the event's own with our name."""
     seen = Seen(machine="a8:20:66:01:02:03", name="Büro")
 
-    reader.journal(event("saw {event.name}", LogLevel.warn, event=seen, n=3))
+    reader.journal(event("saw {event.name}", LogLevel.warn, event=seen, n=3, model="", why=None))
 
     assert reader.entry() == {
         "MESSAGE": "saw Büro",
