@@ -69,7 +69,7 @@ def show(image: tuple[str, ...], configuration: Path | None, as_json: bool) -> N
     show_images(configuration, image, as_json=as_json)
 
 
-@images.command(short_help="Read images whole, compute checksums.")
+@images.command(short_help="Compute all checksums anew.")
 @click.argument("image", nargs=-1, shell_complete=complete)
 @as_json
 @configured

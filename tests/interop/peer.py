@@ -21,6 +21,7 @@ PACKAGES = {
     "7zz": "7zip",
     "aria2c": "aria2",
     "atftp": "atftp",
+    "bash": "bash",
     "busybox": "busybox-static",
     "chromium": "chromium",
     "curl": "curl",
@@ -32,6 +33,7 @@ PACKAGES = {
     "dmg2img": "dmg2img",
     "dnsmasq": "dnsmasq-base",
     "ethtool": "ethtool",
+    "fish": "fish",
     "go": "golang-go",
     "grub-script-check": "grub-common",
     "h2load": "nghttp2-client",
@@ -64,6 +66,7 @@ PACKAGES = {
     "tshark": "tshark",
     "unshare": "util-linux",
     "wget": "wget",
+    "zsh": "zsh",
 }
 """Command → package."""
 
