@@ -83,12 +83,15 @@ def print_facts(facts: Sequence[tuple[str, Cell]]) -> None:
 
 
 def print_line(text: str, style: str = "") -> None:
-    """Print a sentence; on a terminal it is wrapped between words."""
+    """Print a sentence; on a terminal it is wrapped between words and stays as far right as it
+    begins."""
     console = terminal()
     if console is None:
         click.echo(escape(text, MAX_CELL))
-    else:
-        console.print(_cell((text, style)))
+        return
+    words = text.lstrip(" ")
+    left = len(text) - len(words)
+    console.print(Padding(_cell((words, style)), (0, 0, 0, left), expand=False))
 
 
 def print_json(value: object) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 from rich.cells import cell_len
 
-from ops.table import Cell, print_facts, print_json, print_record, print_table
+from ops.table import Cell, print_facts, print_json, print_line, print_record, print_table
 
 COLUMNS = ("index", "name", "state", "size", "folder")
 ROWS: list[list[Cell]] = [
@@ -137,6 +137,14 @@ def test_facts_on_a_terminal(shown: Callable[..., list[str]]) -> None:
     lines = shown(30, print_facts, [("name", "Install macOS High Sierra again"), ("a", "b")])
 
     assert lines == ["name  Install macOS High", "      Sierra again", "a     b"]
+
+
+def test_a_sentence(shown: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]) -> None:
+    """It is one line in a pipe, and goes on below its beginning on a terminal."""
+    print_line("  one two\x07 three", "red")
+
+    assert capsys.readouterr().out == "  one two\\x07 three\n"
+    assert shown(12, print_line, "  one two three") == ["  one two", "  three"]
 
 
 def test_a_terminal_that_has_few_characters(monkeypatch: pytest.MonkeyPatch) -> None:
