@@ -147,8 +147,10 @@ class RotatingFile:
         rotated = self._folder / f"{self._name}.{self._next_stamp():020d}.rotated"
         if os.name == "nt":  # which renames no open file
             os.close(self._descriptor)
-            os.rename(self._path, rotated)
-            self._descriptor = _opened(self._path)
+            try:
+                os.rename(self._path, rotated)
+            finally:
+                self._descriptor = _opened(self._path)
         else:
             os.rename(self._path, rotated)
             try:

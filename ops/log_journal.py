@@ -137,9 +137,7 @@ class Journal:
             return
         self._waiting.append(data)
         if self._worker is None or not self._worker.is_alive():
-            self._worker = threading.Thread(
-                target=self._hand_over_thd, name="log-journal", daemon=True
-            )
+            self._worker = threading.Thread(target=self._hand_over_thd, name="log-journal")
             self._worker.start()
 
     def _hand_over_thd(self) -> None:
