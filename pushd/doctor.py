@@ -93,6 +93,8 @@ class Patient:
         self._settings = settings
         self._now = now
         self._objection = ""
+        self._unreached: set[Environment] = set()
+        """Those that are not, by the port of the settings."""
 
     def checks(self, *, connect: bool) -> list[Check]:
         """All looks, those first that explain the others."""
@@ -244,6 +246,7 @@ class Patient:
             yield Finding(Severity.ERROR, "Apple", text, error.remedy)
         except Unreached as error:
             if port == apple.port:
+                self._unreached.add(environment)
                 yield Finding(Severity.ERROR, "Apple", f"{server}: {error.why}", error.remedy)
             else:
                 text = f"{server}: {error.why}; not needed while apple.port is {apple.port}"
@@ -251,6 +254,9 @@ class Patient:
         else:
             text = f"{server}: {about_way(reached)}; its authority is {reached.root}"
             yield Finding(Severity.OK, "Apple", text)
+            if port != apple.port and environment in self._unreached:
+                text = f"port {port} of Apple's is reached, {apple.port} is not"
+                yield Finding(Severity.WARNING, "Apple", text, f"set apple.port = {port}")
             begins, ends, now = reached.begins_at, reached.expires_at, self._now()
             life = about_expiry("Apple", f"{server}: its certificate", begins, ends, now)
             if life.severity is Severity.ERROR:
