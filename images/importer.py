@@ -138,11 +138,8 @@ def publish_thd(plan: Import) -> Bundle:
 
 
 def unfinished_thd(root: Path) -> list[Path]:
-    """The hidden folders of copies in `root` that grow, or were cut off."""
-    try:
-        return sorted(path for path in root.iterdir() if path.name.startswith(STAGING))
-    except OSError:
-        return []
+    """The hidden folders in `root` in which a copy grows, or was cut off."""
+    return sorted(path.parent for path in root.glob(f"{STAGING}*/*{SUFFIX}"))
 
 
 def discard_thd(plan: Import) -> None:

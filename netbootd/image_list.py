@@ -5,7 +5,7 @@ Values only; whoever calls scans the folders.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -66,7 +66,7 @@ def listed(snapshot: Snapshot, publication: Publication, config: Config) -> list
         *_published(snapshot.bundles, publication),
         *_published(snapshot.entries, publication),
         *(_disabled(each) for each in snapshot.disabled),
-        *(_broken(each, shares) for each in snapshot.errors if each.folder.parent in shares),
+        *_broken(snapshot.errors, shares),
     ]
 
 
@@ -109,16 +109,22 @@ def _disabled(found: Published) -> Listed:
     )
 
 
-def _broken(error: BundleError, shares: dict[Path, str]) -> Listed:
-    place = "" if error.path == error.folder else f"{shown(error.path.relative_to(error.folder))}: "
-    return Listed(
-        path=error.folder,
-        share=shares[error.folder.parent],
-        state=State.BROKEN,
-        found=None,
-        why=f"{place}{error.why}",
-        remedy=error.remedy,
-    )
+def _broken(errors: Sequence[BundleError], shares: Mapping[Path, str]) -> Iterator[Listed]:
+    """Folders in the shares, and shares that cannot be read themselves."""
+    for error in errors:
+        folder = error.folder
+        share = shares.get(folder.parent) or shares.get(folder)
+        if share is None:  # the folder of loaders
+            continue
+        inner = "" if error.path == folder else f"{shown(error.path.relative_to(folder))}: "
+        yield Listed(
+            path=folder,
+            share=share,
+            state=State.BROKEN,
+            found=None,
+            why=f"{inner}{error.why}",
+            remedy=error.remedy,
+        )
 
 
 def record(each: Listed) -> dict[str, Any]:

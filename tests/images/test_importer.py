@@ -274,8 +274,11 @@ def test_nothing_is_replaced(source: Path, root: Path) -> None:
     assert [path.name for path in root.iterdir()] == ["A.nbi"]
 
 
-def test_a_share_that_is_gone_has_nothing_unfinished(tmp_path: Path) -> None:
-    """Nor does it matter."""
+def test_nothing_is_unfinished(tmp_path: Path) -> None:
+    """Nor has a folder that a copy left behind."""
+    (tmp_path / ".importing-A").mkdir()
+
+    assert unfinished_thd(tmp_path) == []
     assert unfinished_thd(tmp_path / "nowhere") == []
 
 

@@ -157,6 +157,15 @@ class TestList:
         assert desk.ok("list") == "no images yet; copy some with `netbootctl images import`\n"
         assert desk.json("list") == []
 
+    def test_a_share_that_is_missing(self, desk: Desk) -> None:
+        """It is told like an image that is broken."""
+        desk.images.rmdir()
+
+        (missing,) = desk.json("list")
+
+        assert (missing["path"], missing["state"]) == (str(desk.images), "broken")
+        assert "images: the image folder does not exist; create it" in desk.ok("list")
+
     def test_several_shares(self, desk: Desk) -> None:
         """Each folder is named with its share, and by that it can be named."""
         (desk.folder / "lab").mkdir()
