@@ -13,35 +13,33 @@ are their lane's affair; what is on disk only is looked for when a newer one is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from typing import NamedTuple, Self, TypeAlias
 
 import msgspec
 from twisted.internet.defer import Deferred, DeferredLock
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 
 from ops.counter import Counters
-from ops.database import StoreError
 from ops.store import Store
 from ops.unit import Row, Unit
-from pushd.attempt import NONE, attempts_text
+from pushd.attempt_log import AttemptLog
+from pushd.collapse import Collapsing
 from pushd.intake import Intake, Received, state_of
 from pushd.job import Job, LaneKey
 from pushd.lane import Entry, Lane, Stage, entry_of
+from pushd.lanes import Lanes
 from pushd.observer import Observer, Observers
 from pushd.outcome import Cancelled, Collapsed, Expired, Failed, Outcome
-from pushd.place import LEVELS, MAX_LANES, SEQ_BITS, SEQ_MASK
+from pushd.place import LEVELS, SEQ_BITS, SEQ_MASK
 from pushd.queue_settings import QueueSettings
 from pushd.receipt import State, Status
-from pushd.record import collapse_of, job_of
+from pushd.record import job_of
 from pushd.results import Results, Settled
 from pushd.statement import (
     COUNT_PUSHES,
-    FIND_COLLAPSING,
     FIND_PUSH,
     FORGET_LANE,
     LOAD_LANES,
-    SAVE_ATTEMPTS,
 )
 from pushd.waiting import Waiting
 from pushd.window import Window
@@ -79,32 +77,25 @@ class Queue:
         self._store = store
         self._clock = clock
         self._unix = unix
+        self._lanes = Lanes(lambda key, number: Lane(key, number, self))
+        self._collapsing = Collapsing(store, entry_of=self._entry_of, pointless=self._pointless)
         self._window = Window(store, clock=clock, loaded=self._loaded, collapse=self._collapse)
         self._intake = Intake(
             store,
             settings=settings,
             window=self._window,
-            lane_for=self._lane_for,
-            collapsing=self._find_pointless,
+            lane_for=self._lanes.find,
+            collapsing=self._collapsing.look_for,
             counters=counters,
         )
-        self._lanes: dict[LaneKey, Lane] = {}
-        self._by_number: dict[int, Lane] = {}
-        self._keys: dict[int, LaneKey] = {}
-        """By number: all lanes that there are or were, as far as the disk knows."""
-        self._last_number = 0
-        self._idle: dict[LaneKey, int] = {}
-        """Numbers of lanes on disk that have no push: of some that were settled."""
         self._surplus: list[Row] = []
-        """Those of them that are too many."""
+        """Numbers of lanes that are to be forgotten."""
         self._listeners: list[Listener] = []
         self._observers = Observers()
         self._awake: dict[LaneKey, Lane] = {}
         self._is_held_up = False
-        self._waiting = Waiting(clock, lambda entry: self._lane_of(entry).again(entry))
-        self._failed: dict[int, Entry] = {}
-        """By place: those whose attempt failed in this turn of the reactor."""
-        self._saving: IDelayedCall | None = None
+        self._waiting = Waiting(clock, lambda entry: self._lanes.of(entry).again(entry))
+        self._attempts = AttemptLog(store, clock=clock, unix=unix)
         self._watchers: dict[str, list[Deferred[Status]]] = {}
         self._cancelling = DeferredLock()
         self.results = Results(
@@ -112,7 +103,7 @@ class Queue:
             clock=clock,
             unix=unix,
             counters=counters,
-            lanes=self._keys,
+            lanes=self._lanes.keys,
             stored=self._stored,
         )
         self.results.listen(self._resume)
@@ -123,27 +114,17 @@ class Queue:
     def load_thd(self) -> Self:
         """Find out how much waits. Blocks; call it once the store is open. Raises StoreError."""
         self.results.load_thd()
-        keys = self._keys
-        keys.update((row[0], LaneKey(*row[1:])) for row in self._store.read_thd(LOAD_LANES))
-        self._last_number = max(keys, default=0)
+        self._lanes.load(self._store.read_thd(LOAD_LANES))
         intake = self._intake
         for number, pushes, size, last in self._store.read_thd(COUNT_PUSHES):
-            key = keys[number // LEVELS]
-            lane = self._lanes.get(key) or self._add_lane(key, number // LEVELS)
-            lane.is_saved = True
-            level = lane.levels[number % LEVELS]
+            level = self._lanes.has_pushes(number // LEVELS).levels[number % LEVELS]
             level.spilled = pushes
             level.cursor = (number << SEQ_BITS) - 1
             intake.depth += pushes
             intake.size += size
             intake.seq = max(intake.seq, last & SEQ_MASK)
         self._window.acknowledged = intake.seq
-        idle = sorted(number for number in keys if number not in self._by_number)
-        # The newest stays whatever its age: numbers go on after it, none is given twice.
-        self._surplus = [(number,) for number in idle[:-MAX_LANES] if number != self._last_number]
-        for (number,) in self._surplus:
-            del keys[int(number or 0)]
-        self._idle = {keys[number]: number for number in idle if number in keys}
+        self._surplus = self._lanes.forget_surplus()
         return self
 
     def start(self) -> None:
@@ -151,16 +132,14 @@ class Queue:
         if self._surplus:
             # One that stays because the disk refuses is found again by the next start.
             self._store.submit_unit(Unit((FORGET_LANE, self._surplus)), lambda error: None)
-        for lane in self._lanes.values():
+        for lane in self._lanes.by_key.values():
             self._window.fill(lane)
 
     def stop(self) -> None:
         """Hand the last outcomes to the store, and ask the clock for nothing more. What is still
         in flight is sent again after the next start. The store is closed after this."""
         self._listeners.clear()
-        if self._saving is not None:
-            self._saving.cancel()
-            self._save_attempts()
+        self._attempts.stop()
         self.results.stop()
         self._window.stop()
         self._waiting.stop()
@@ -178,7 +157,7 @@ class Queue:
     @property
     def lanes(self) -> Mapping[LaneKey, Lane]:
         """Every lane that has or had pushes."""
-        return self._lanes
+        return self._lanes.by_key
 
     def listen(self, listener: Listener) -> None:
         """Call it with each lane that had nothing ready and now has, in a later turn."""
@@ -214,7 +193,7 @@ class Queue:
         """An attempt failed, and is made again at once: for whoever asks for the story."""
         entry = self._window.entries.get(job.id)
         if entry is not None and entry.stage is Stage.SENDING:
-            self._note(entry, why, None)
+            self._failed(entry, why, None)
 
     async def find(self, id: str) -> Status | None:
         """What is known of a push; None: nothing, or no more. Raises StoreError."""
@@ -225,7 +204,7 @@ class Queue:
         waiting = await self._store.read(FIND_PUSH, id=id)
         if waiting:
             place = waiting[0][0]
-            job, attempts = job_of(waiting[0], self._keys[(place >> SEQ_BITS) // LEVELS])
+            job, attempts = job_of(waiting[0], self._lanes.at(place).key)
             return self._remembered(id) or Status(
                 id=id,
                 state=State.QUEUED,
@@ -289,8 +268,8 @@ class Queue:
         for entry in chosen:
             if entry.attempts is not None:
                 entry.attempts = msgspec.structs.replace(entry.attempts, retry_at=None)
-                self._save_soon(entry)
-            self._lane_of(entry).again(entry)
+                self._attempts.changed(entry)
+            self._lanes.of(entry).again(entry)
         return len(chosen)
 
     def in_memory(self, id: str) -> Entry | None:
@@ -322,7 +301,7 @@ class Queue:
     def sweep(self) -> None:
         """Let go of what expired in lanes from which nobody takes. Now and then."""
         now = self._unix()
-        for lane in self._lanes.values():
+        for lane in self._lanes.by_key.values():
             for entry in lane.entries():
                 if entry.job.deadline <= now:
                     self.expire(entry)
@@ -366,27 +345,9 @@ class Queue:
     def _resume(self) -> None:
         if self._is_held_up and not self.results.failing:
             self._is_held_up = False
-            for lane in self._lanes.values():
+            for lane in self._lanes.by_key.values():
                 if lane.ready:
                     self.woke(lane)
-
-    def _lane_for(self, key: LaneKey) -> Lane | None:
-        lane = self._lanes.get(key)
-        if lane is None and len(self._lanes) < MAX_LANES:
-            # A number is not given twice: outcomes of another lane's pushes may have it.
-            number = self._idle.pop(key, 0)
-            if not number:
-                number = self._last_number = self._last_number + 1
-                self._keys[number] = key
-            lane = self._add_lane(key, number)
-        return lane
-
-    def _add_lane(self, key: LaneKey, number: int) -> Lane:
-        lane = self._lanes[key] = self._by_number[number] = Lane(key, number, self)
-        return lane
-
-    def _lane_of(self, entry: Entry) -> Lane:
-        return self._by_number[entry.level.number // LEVELS]
 
     def _loaded(self, lane: Lane, entry: Entry) -> None:
         pointless = lane.enter(entry)
@@ -402,7 +363,7 @@ class Queue:
         self._leave(older, Collapsed(into=newer.id))
 
     def _leave(self, entry: Entry, outcome: Outcome, done: Callable[[], object] = _nobody) -> None:
-        lane = self._lane_of(entry)
+        lane = self._lanes.of(entry)
         lane.leave(entry)
         self.results.add(entry, outcome, done)
         if entry.level.spilled:
@@ -436,81 +397,35 @@ class Queue:
 
     def _wait(self, entry: Entry, why: str, retry_at: float) -> None:
         self._retries.inc()
-        self._note(entry, why, int(retry_at * 1000))
-        lane = self._lane_of(entry)
+        self._failed(entry, why, retry_at)
+        lane = self._lanes.of(entry)
         pointless = lane.wait(entry)
         if pointless is not None:
             self._collapse(*pointless)
             return
         if entry.collapse_key and lane.has_spilled:
-            self._find_pointless([entry])
+            self._collapsing.look_for([entry])
         self._waiting.add(entry, retry_at - self._unix())
 
-    def _note(self, entry: Entry, why: str, retry_at: int | None) -> None:
-        """Remember an attempt that failed; on disk, too, if the disk has time for it."""
-        at = int(self._unix() * 1000)
-        entry.attempts = (entry.attempts or NONE).failed(why, at=at, retry_at=retry_at)
+    def _failed(self, entry: Entry, why: str, retry_at: float | None) -> None:
+        self._attempts.failed(entry, why, retry_at)
         self._observers.failed(entry)
-        self._save_soon(entry)
 
-    def _save_soon(self, entry: Entry) -> None:
-        self._failed[entry.place] = entry
-        if self._saving is None:
-            self._saving = self._clock.callLater(0, self._save_attempts)
-
-    def _save_attempts(self) -> None:
-        self._saving = None
-        failed, self._failed = self._failed, {}
-        # What leaves takes its row along: none may come after that.
-        rows: list[Row] = [
-            (place, attempts_text(entry.attempts))
-            for place, entry in failed.items()
-            if entry.stage is not Stage.LEAVING
-        ]
-        if rows:
-            with suppress(StoreError):
-                self._store.submit_unit(Unit((SAVE_ATTEMPTS, rows)), lambda error: None)
-
-    def _find_pointless(self, entries: Iterable[Entry]) -> None:
-        """Look for pushes that collapse with one of these, on disk."""
-        collapse: dict[int, Row] = {}
-        for entry in entries:
-            if entry.collapse_key is not None:
-                number = collapse_of(entry.level.number // LEVELS, entry.collapse_key)
-                collapse[number] = (number,)
-        # A writer's question: what it shows is still there when we hear of it, or leaving.
-        question = Unit(questions=((FIND_COLLAPSING, list(collapse.values())),))
-
-        def answered(error: StoreError | None) -> None:
-            if error is None:
-                self._collapse_rows(question.answers[0])
-
-        with suppress(StoreError):
-            self._store.submit_unit(question, answered)
-
-    def _collapse_rows(self, rows: Sequence[Row]) -> None:
-        """Of waiting pushes that collapse, as the table has them, only the newest stay."""
-        newest: dict[tuple[int, tuple[str, str] | None], Entry] = {}
-        for row in sorted(rows, key=_number_of, reverse=True):
-            entry = self._entry_of(row)
-            key = entry.level.number // LEVELS, entry.collapse_key
-            newer = newest.setdefault(key, entry)
-            if newer is entry:
-                continue
-            known = self._window.entries.get(entry.id)
-            if known is None:
-                self._seize(entry, Collapsed(into=newer.id))
-            elif known.stage not in (Stage.SENDING, Stage.LEAVING):
-                self._collapse(known, newer)
+    def _pointless(self, older: Entry, newer: Entry) -> None:
+        """Both were on disk a moment ago."""
+        known = self._window.entries.get(older.id)
+        if known is None:
+            self._seize(older, Collapsed(into=newer.id))
+        elif known.stage not in (Stage.SENDING, Stage.LEAVING):
+            self._collapse(known, newer)
 
     def _entry_of(self, row: Row) -> Entry:
         """What is on disk as it would be in memory."""
         place = row[0]
         assert isinstance(place, int)  # noqa: S101 - by the table
-        lane = self._by_number[(place >> SEQ_BITS) // LEVELS]
-        level = lane.levels[(place >> SEQ_BITS) % LEVELS]
+        lane = self._lanes.at(place)
         job, attempts = job_of(row, lane.key)
-        return entry_of(job, level, place, attempts)
+        return entry_of(job, lane.levels[(place >> SEQ_BITS) % LEVELS], place, attempts)
 
     def _seize(self, entry: Entry, outcome: Outcome) -> bool:
         """Settle a push that is on disk only. False: it is in memory, or it was."""
@@ -547,9 +462,3 @@ class Queue:
             return await settled
         # It came into memory meanwhile, and maybe left.
         return await (self.cancel(id) if id in self._window.entries else self.find(id))
-
-
-def _number_of(row: Row) -> int:
-    place = row[0]
-    assert isinstance(place, int)  # noqa: S101 - by the table
-    return place & SEQ_MASK

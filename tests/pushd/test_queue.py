@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from ops.database import StoreError
 from ops.setting import ByteSize
 from protocols.apns.message import Broadcast
-from pushd import queue, window
+from pushd import lanes, window
 from pushd.attempt import Attempt, Attempts
 from pushd.job import Job, LaneKey
 from pushd.outcome import (
@@ -571,7 +571,7 @@ def test_of_too_many_lanes_the_oldest_empty_ones_are_forgotten(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Their outcomes then tell no lane, rather than the wrong one: no number is given twice."""
-    monkeypatch.setattr(queue, "MAX_LANES", 2)
+    monkeypatch.setattr(lanes, "MAX_LANES", 2)
     for number, topic in enumerate(("one", "two", "three", "four")):
         rig.submit(alert(number, topic=topic))
         rig.settle(rig.jobs(topic=topic)[0])
@@ -580,8 +580,8 @@ def test_of_too_many_lanes_the_oldest_empty_ones_are_forgotten(
 
     rig.submit(alert(9, topic="one"))
 
-    lanes = [status.lane for n in range(4) if (status := rig.status(push_id(n)))]
-    assert lanes == [None, None, LaneKey("main", "three"), LaneKey("main", "four")]
+    known = [status.lane for n in range(4) if (status := rig.status(push_id(n)))]
+    assert known == [None, None, LaneKey("main", "three"), LaneKey("main", "four")]
     assert rig.lane("one").number == 5
 
 
