@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from datetime import timedelta
 from pathlib import Path
@@ -248,6 +249,32 @@ class TestImport:
 
         assert result.exit_code == 0, result.output
         assert f"Others may read the key in {source}" in result.stderr
+
+    @pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root gives files away")
+    def test_the_user_of_the_daemon(self, folder: Folder) -> None:
+        """What root takes in is the daemon's, and so is what has to be made for it."""
+        import pwd  # not on every system
+
+        folder.config.write_text(f'user = "nobody"\n{SETTINGS}')
+        nobody = pwd.getpwnam("nobody")
+
+        result = folder.pushctl("import", folder.pem())
+
+        assert result.exit_code == 0, result.output
+        for path in (folder.kept("app.pem"), folder.kept(""), folder.path / "state"):
+            assert (path.stat().st_uid, path.stat().st_gid) == (nobody.pw_uid, nobody.pw_gid)
+
+    @pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root gives files away")
+    def test_the_owner_of_the_state(self, folder: Folder) -> None:
+        """Where the service manager has chosen the user, the folder that it made tells."""
+        state = folder.path / "state"
+        state.mkdir()
+        os.chown(state, 12345, 12346)
+
+        folder.pushctl("import", folder.pem())
+
+        status = folder.kept("app.pem").stat()
+        assert (status.st_uid, status.st_gid) == (12345, 12346)
 
     def test_no_password_is_an_argument(self, folder: Folder) -> None:
         """Other users could see it in the list of processes."""
