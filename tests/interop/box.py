@@ -66,8 +66,8 @@ def _die_with_parent() -> None:
 class Box:
     """One container."""
 
-    def __init__(self, folder: Path) -> None:
-        """`folder` is empty, and the box's own."""
+    def __init__(self, folder: Path, *, has_daemons: bool = True) -> None:
+        """`folder` is empty, and the box's own; `has_daemons`: whether ours are installed."""
         need_namespaces()
         for program in ("systemd-nspawn", "nsenter", "unshare"):
             peer(program)
@@ -76,6 +76,7 @@ class Box:
         if shown.stdout.strip() != str(sys.version_info[:2]):
             pytest.skip(f"{PYTHON} is not the Python that our packages are built for")
         self._folder = folder
+        self._has_daemons = has_daemons
         for name in ("upper", "work", "root"):
             (folder / name).mkdir()
 
@@ -95,7 +96,8 @@ class Box:
             )
         try:
             wait_until(self._is_up, PATIENCE)
-            self._install()
+            if self._has_daemons:
+                self._install()
         except BaseException:
             self._end()
             raise

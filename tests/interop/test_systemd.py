@@ -4,6 +4,7 @@ command, confined by the unit, started by a socket, watched."""
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,20 +53,24 @@ MAC = ("netbootctl", "simulate", "mac", "--server", "192.168.7.1", "--address", 
 BOOTED = "“Sample NetInstall” booted as"
 
 
+def furnish(box: Box, files: Path) -> None:
+    """One network and one image."""
+    box.run("ip", "link", "add", "lan", "type", "veth", "peer", "name", "far")
+    box.run("ip", "address", "add", "192.168.7.1/24", "dev", "lan")
+    box.run("ip", "link", "set", "far", "up")
+    box.run("ip", "link", "set", "lan", "up")
+    sample_bundle_thd(files / "Sample.nbi", root_image_size=3 << 20)
+    for file in (files / "Sample.nbi").rglob("*"):
+        if file.is_file():
+            box.save(f"/srv/netboot/{file.relative_to(files)}", file.read_bytes())
+
+
 @pytest.fixture(scope="module")
 def computer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
     """A computer with systemd, one network and one image."""
-    folder = tmp_path_factory.mktemp("box")
     files = tmp_path_factory.mktemp("files")
-    with Box(folder) as box:
-        box.run("ip", "link", "add", "lan", "type", "veth", "peer", "name", "far")
-        box.run("ip", "address", "add", "192.168.7.1/24", "dev", "lan")
-        box.run("ip", "link", "set", "far", "up")
-        box.run("ip", "link", "set", "lan", "up")
-        sample_bundle_thd(files / "Sample.nbi", root_image_size=3 << 20)
-        for file in (files / "Sample.nbi").rglob("*"):
-            if file.is_file():
-                box.save(f"/srv/netboot/{file.relative_to(files)}", file.read_bytes())
+    with Box(tmp_path_factory.mktemp("box")) as box:
+        furnish(box, files)
         certificate, key = files / "certificate.pem", files / "key.pem"
         write_certificate(certificate, key)
         box.save("/etc/netbootd/certificate.pem", certificate.read_bytes())
@@ -236,3 +241,27 @@ def test_uninstall_leaves_state_and_settings(box: Box) -> None:
     assert "netbootd is not installed" in asked.stderr
     box.run("test", "-e", "/var/lib/netbootd/netbootd.sqlite")
     box.run("test", "-e", "/etc/netbootd/netbootd.toml")
+
+
+@pytest.mark.skipif("NETBOOTD_DEB" not in os.environ, reason="needs the package that CI builds")
+def test_the_debian_package(tmp_path: Path) -> None:
+    """Installed by dpkg, nothing runs; started by systemctl, it boots a Mac with the configuration
+    that came with it; removed, its state and its configuration stay."""
+    (tmp_path / "box").mkdir()
+    with Box(tmp_path / "box", has_daemons=False) as box:
+        furnish(box, tmp_path)
+        box.save("/var/tmp/netbootd.deb", Path(os.environ["NETBOOTD_DEB"]).read_bytes())
+
+        box.run("dpkg", "--install", "/var/tmp/netbootd.deb")
+
+        assert status(box)["state"] == "inactive"
+        box.run("ip", "link", "set", "lo", "up")
+        box.run("systemctl", "enable", "--now", "netbootd", "pushd")
+        assert "1 image" in status(box)["says"]
+        assert status(box, "pushctl")["state"] == "active"
+        assert BOOTED in box.run(*MAC).stdout
+        assert box.run("netbootctl", "check", "/etc/netbootd/netbootd.toml", check=False).stdout
+        box.run("dpkg", "--remove", "netbootd")
+        assert not box.run("pgrep", "twistd", check=False).stdout
+        box.run("test", "-e", "/var/lib/netbootd/netbootd.sqlite")
+        box.run("test", "-e", "/etc/netbootd/netbootd.toml")
