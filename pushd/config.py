@@ -17,7 +17,7 @@ from ops.config import Invalid
 from ops.log import LogSettings
 from ops.metrics import MetricsSettings
 from ops.setting import Port
-from ops.web.settings import AdminSettings
+from ops.web.settings import AdminSettings, ConsoleSettings
 from pushd.api.settings import ApiSettings
 from pushd.queue_settings import QueueSettings
 from pushd.settings import AppleSettings, CredentialSettings
@@ -41,6 +41,13 @@ class PushMetricsSettings(MetricsSettings, frozen=True, kw_only=True):
     """TCP port."""
 
 
+class PushConsoleSettings(ConsoleSettings, frozen=True, kw_only=True):
+    __doc__ = ConsoleSettings.__doc__
+
+    port: Port = 8068
+    """TCP port."""
+
+
 class Config(Struct, frozen=True, kw_only=True):
     """pushd's settings."""
 
@@ -56,6 +63,7 @@ class Config(Struct, frozen=True, kw_only=True):
     queue: QueueSettings = QueueSettings()
     state: StateSettings = StateSettings()
     admin: AdminSettings = AdminSettings()
+    console: PushConsoleSettings = PushConsoleSettings()
     metrics: PushMetricsSettings = PushMetricsSettings()
     log: LogSettings = LogSettings()
 

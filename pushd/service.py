@@ -7,6 +7,7 @@
         dispatcher    Dispatcher ── Dialer       connections to Apple, one pool per topic
         api           ApiService                 where programs hand in pushes
         admin         AdminService               what the command line asks
+        console       ConsoleService             what a browser shows, if [console] is enabled
         metrics       MetricsService             what Prometheus asks, if [metrics] is enabled
 
 The API's port is bound first; then root is given up, if the configuration names a user; then the
@@ -54,6 +55,7 @@ from pushd.world import World
 
 if TYPE_CHECKING:
     from ops.metrics_service import MetricsService
+    from ops.web.console import ConsoleService
 
 FOR_APPLE = 1000
 """Connections to Apple that may be open at once: 250 topics with four each."""
@@ -119,6 +121,7 @@ class PushService(MultiService):
         self.api = None if config.api.certificate is None else self._api()
         self.admin = self._admin() if config.admin.enabled else None
         self.metrics = self._metrics() if config.metrics.enabled else None
+        self.console = self._console() if config.console.enabled else None
 
     # What Twisted calls.
 
@@ -135,6 +138,7 @@ class PushService(MultiService):
         for part, service, port, settings in (
             (self.api, "the API", config.api.port, "api.addresses"),
             (self.metrics, "metrics", config.metrics.port, "metrics.addresses"),
+            (self.console, "the console", config.console.port, "console.addresses"),
         ):
             try:
                 if part is not None:
@@ -167,7 +171,7 @@ class PushService(MultiService):
         self.housekeeping.startService()
         if self.api is not None:
             self.api.startService()
-        for part in (self.admin, self.metrics):
+        for part in (self.admin, self.metrics, self.console):
             if part is not None:
                 part.startService()
         super().startService()  # type: ignore[no-untyped-call]
@@ -184,10 +188,11 @@ class PushService(MultiService):
         parts: list[Service] = [self.dispatcher, self.housekeeping, self.credentials]
         if self.api is not None:
             parts.insert(0, self.api)
-        parts[:0] = [part for part in (self.admin, self.metrics) if part is not None]
+        web = (self.admin, self.metrics, self.console)
+        parts[:0] = [part for part in web if part is not None]
         for part in parts:
             # Their ports may be bound before they run.
-            if part.running or part in (self.api, self.metrics):
+            if part.running or part in (self.api, self.metrics, self.console):
                 await self._ended(part.stopService)
         await self._ended(super().stopService)
         self.queue.stop()
@@ -275,6 +280,11 @@ class PushService(MultiService):
         from pushd.metric import metrics  # 5 MiB that only its users need
 
         return metrics(self, self.config, self.world)
+
+    def _console(self) -> ConsoleService:
+        from pushd.console.service import console_service  # only its users need it
+
+        return console_service(self)
 
     def _in_thread(self, work: Callable[[], T]) -> Deferred[T]:
         reactor = self.world.reactor

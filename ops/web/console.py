@@ -9,6 +9,7 @@ from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
 
 from ops.start import StartError
 from ops.web.admin import Lazy
@@ -43,6 +44,15 @@ class ConsoleService(MultiService):
         hosts = [port.getHost() for port in self._ports]
         return [(host.host, host.port) for host in hosts]
 
+    @property
+    def urls(self) -> list[str]:
+        """Where a browser finds it."""
+        scheme = "http" if self._tls is None else "https"
+        return [
+            f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+            for host, port in self.bound
+        ]
+
     def privilegedStartService(self) -> None:
         """Raises OSError where a port cannot be had."""
         if self._ports:
@@ -70,6 +80,7 @@ class ConsoleService(MultiService):
             except PasswordError as error:
                 raise StartError(f"console.password_file: {error}") from error
         super().startService()  # type: ignore[no-untyped-call]
+        _log.info("The console is on {urls}", urls=", ".join(self.urls))
 
     def stopService(self) -> Deferred[None]:
         """Close the port, and every connection."""
@@ -120,3 +131,6 @@ def _tls(settings: ConsoleSettings) -> Any:
         )
     except ConfigError as error:
         raise StartError(str(error)) from error
+
+
+_log = Logger("console")

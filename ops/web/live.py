@@ -33,13 +33,16 @@ class Part:
     render: Callable[[], Rendered]
     version: Callable[[], object] | None = None
     """Equal as long as nothing has changed; None: nothing does."""
+    is_half: bool = False
+    """Whether two such parts stand side by side where there is room."""
 
 
 async def tag_of(part: Part) -> Tag:
     """The part, in an element of its own."""
     made = part.render()
     tag = made if isinstance(made, Tag) else await made
-    return Tag("div", attributes={"id": part.name, "class": "part"})(tag)
+    kind = "part half" if part.is_half else "part"
+    return Tag("div", attributes={"id": part.name, "class": kind})(tag)
 
 
 class Live:

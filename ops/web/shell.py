@@ -9,7 +9,7 @@ works.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from http import HTTPStatus
@@ -151,7 +151,8 @@ class Console:
         links = []
         for view in self._views if here is not None else ():
             if view.label is not None:
-                current = {"aria-current": "page"} if view.pattern == here else {}
+                is_here = here == view.pattern or here.startswith(f"{view.pattern}/")
+                current = {"aria-current": "page"} if is_here else {}
                 links.append(tags.li(tags.a(view.label, href=view.pattern, **current)))
         return tags.header(
             tags.a(
@@ -243,11 +244,19 @@ class Console:
         return Page(body=data, type=TYPES[Path(name).suffix], headers=headers)
 
 
-def action(session: Session, target: str, label: str, *, title: str = "") -> Tag:
-    """A button that has something done. `title` says it in full."""
+def action(
+    session: Session,
+    target: str,
+    label: str,
+    *,
+    title: str = "",
+    fields: Mapping[str, str] | None = None,
+) -> Tag:
+    """A button that has something done. `title` says it in full; `fields` is told with it."""
     more = {"aria-label": title} if title else {}
     return tags.form(
         _csrf(session.csrf),
+        *(tags.input(type="hidden", name=k, value=v) for k, v in (fields or {}).items()),
         tags.button(label, type="submit", **more),
         method="post",
         action=target,

@@ -13,6 +13,7 @@ from ops.completion import completion_of
 from pushd import __version__
 from pushd.cli import backup, service
 from pushd.cli.config import config
+from pushd.cli.console import console
 from pushd.cli.credentials import credentials
 from pushd.cli.csr import csr
 from pushd.cli.doctor import doctor
@@ -182,6 +183,7 @@ def apns_simulator(
 
 
 main.add_command(config)
+main.add_command(console)
 main.add_command(credentials)
 main.add_command(csr)
 main.add_command(doctor)
