@@ -35,6 +35,7 @@ from pushd.outcome import Accepted, Cancelled, Collapsed, Expired, Failed, Outco
 from pushd.place import SEQ_MASK
 from pushd.queue_settings import QueueSettings
 from pushd.receipt import Duplicate, Full, Queued, Receipt, State, Unstored
+from pushd.statement import PUSHES_OF_DEVICE
 from tests.pushd.rig import DEAD, Rig, alert
 
 DEVICES = 4
@@ -179,6 +180,21 @@ class QueueMachine(RuleBasedStateMachine):
         else:
             assert status.outcome is None
 
+    @rule(device=st.integers(0, DEVICES - 1))
+    def take_back(self, device: int) -> None:
+        """All of a device, as an operator does."""
+        query = {"after": 0, "last": (1 << 63) - 1, "device": f"{device:064x}"}
+        taking = self.rig.queue.take_back(PUSHES_OF_DEVICE, **query)
+        Deferred.fromCoroutine(taking).addErrback(self.faults.append)
+        self.rig.turn()
+
+    @rule()
+    def hurry(self) -> None:
+        for lane in self.rig.queue.lanes.values():
+            self.rig.queue.hurry(lane.entries())
+            assert lane.waiting == 0
+        self.rig.turn()
+
     # What the dispatcher does.
 
     @rule(limit=st.integers(1, 5))
@@ -223,6 +239,13 @@ class QueueMachine(RuleBasedStateMachine):
             if place & SEQ_MASK <= window_.acknowledged
             and (id_ not in entries or entries[id_].stage is not Stage.LEAVING)
         }
+
+    @precondition(lambda self: self.model.in_flight)
+    @rule(data=st.data())
+    def note(self, data: st.DataObject) -> None:
+        job = data.draw(st.sampled_from(list(self.model.in_flight.values())))
+        self.rig.queue.note(job, "the answer was lost")
+        self.rig.turn()
 
     @precondition(lambda self: self.model.in_flight)
     @rule(data=st.data(), retry=st.sampled_from([None, None, 5, 500]))
@@ -304,6 +327,7 @@ class QueueMachine(RuleBasedStateMachine):
             assert len(waiting) == sum(level.loaded for level in lane.levels)
             assert lane.in_flight == len(self.model.in_flight)
             assert all(level.spilled >= 0 for level in lane.levels)
+            assert lane.waiting == sum(entry.stage.name == "WAITING" for entry in waiting)
             assert lane.ready == sum(entry.stage.name == "READY" for entry in waiting)
         assert set(self.model.in_flight) <= set(queue._window.entries)
 
@@ -328,6 +352,7 @@ class QueueMachine(RuleBasedStateMachine):
         for id_ in self.model.acknowledged:  # before a crash, and nobody watched since
             assert self.rig.outcome(id_) is not None
         assert self.rig.database.read_thd("SELECT * FROM pushes", {}) == []
+        assert self.rig.database.read_thd("SELECT * FROM attempts", {}) == []
 
 
 QueueMachine.TestCase.settings = settings(
