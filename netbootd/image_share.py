@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,11 @@ def tell(settings: Config, changed: Sequence[Published], *, as_json: bool) -> No
     makes of them."""
     seen = _rescanned(settings)
     publication = publication_of(settings)
-    listed = [listed_alone(each, publication) for each in changed]
+    shares = {share.path: share.name for share in settings.images.shares}
+    listed = [
+        replace(listed_alone(each, publication), share=shares.get(each.path.parent, ""))
+        for each in changed
+    ]
     if as_json:
         known = {one["path"]: one for one in seen or ()}
         records = [record(each) | {"running": known.get(shown(each.path))} for each in listed]

@@ -378,7 +378,7 @@ class TestImport:
         assert "is neither a share (NetBootSP0, Lab) nor a folder" in desk.failure(
             "import", desk.usb, "--share", "Lob"
         )
-        desk.ok("import", desk.usb, "--share", "Lab")
+        assert desk.json("import", desk.usb, "--share", "Lab")["share"] == "Lab"
         desk.ok("import", desk.usb, "--share", desk.folder / "else", "--index", 5)
         assert (desk.folder / "lab/A.nbi").is_dir()
         assert (desk.folder / "else/A.nbi").is_dir()
