@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from ops.finding import Finding, Severity
 from ops.privilege import Identity, acting_as, resolve_identity
 from ops.start import StartError
 from protocols.apns.token import ProviderTokens
-from pushd.config import Config
+from pushd.config import Config, state_directory
 from pushd.credential import Credential, CredentialError, Kind, load_credential_thd
 from pushd.credentials import WARNED_AT
 from pushd.dial import TrustRoots, read_trust_roots_thd
@@ -22,9 +24,27 @@ SUBJECT = "credential"
 def reader_of(settings: Config) -> Identity | None:
     """Who reads the files when the daemon runs; None: who we are, or nobody that there is."""
     try:
-        return resolve_identity(settings.user, settings.group)
+        identity = resolve_identity(settings.user, settings.group)
     except StartError:
         return None
+    return identity or _owner_of(state_directory(settings.state))
+
+
+def _owner_of(directory: Path) -> Identity | None:
+    """Root is asked about a daemon that the service manager starts as another user: whose folder
+    it is tells."""
+    if os.name == "nt" or os.geteuid() != 0 or not directory.is_dir():
+        return None
+    status = directory.stat()
+    if status.st_uid == 0:
+        return None
+    import pwd
+
+    try:
+        name = pwd.getpwuid(status.st_uid).pw_name
+    except KeyError:
+        return None
+    return Identity(user=name, uid=status.st_uid, gid=status.st_gid)
 
 
 def load_thd(settings: Config, one: CredentialSettings) -> Credential:

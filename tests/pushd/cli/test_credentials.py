@@ -350,6 +350,21 @@ class TestCheck:
         assert "app: certificate until" in well.stdout
         assert "app.pem: cannot be read" in result.stdout
 
+    @pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="root sees everything")
+    def test_files_that_are_not_the_daemons(self, folder: Folder) -> None:
+        """Root can read them; the user whose state it is can not, and that is what counts."""
+        import pwd  # not on every system
+
+        folder.pushctl("import", folder.pem())
+        well = folder.pushctl("check")
+        nobody = pwd.getpwnam("nobody")
+        os.chown(folder.path / "state", nobody.pw_uid, nobody.pw_gid)
+
+        result = folder.pushctl("check")
+
+        assert (well.exit_code, result.exit_code) == (0, 1)
+        assert "cannot be read (Permission denied)" in result.stdout
+
     def test_a_name_that_is_none(self, folder: Folder) -> None:
         """The names that there are are told."""
         folder.pushctl("import", folder.pem())
