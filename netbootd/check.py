@@ -43,6 +43,7 @@ from ops.start import StartError
 from ops.state import why_unwritable
 from protocols.dhcp.route import SERVER_PORT
 
+AS_ROOT: Final = "run this as root"
 NOTHING_YET: Final = (
     "no image is there yet: nothing to boot; put .nbi folders there (Macs), or folders with a"
     " boot.toml (PCs)"
@@ -162,13 +163,14 @@ def about_neighbours(settings: Config, interfaces: Sequence[Interface]) -> Itera
         return
     tables = read_tables_thd()
     if tables is None:
-        yield Finding(Severity.OK, "firewall", "not looked at: its rules are for root to read")
+        text = "not looked at: its rules are for root to read"
+        yield Finding(Severity.SKIPPED, "firewall", text, AS_ROOT)
     else:
         yield from about_firewall(settings, links, tables)
     try:
         search = search_thd(links, xid=secrets.randbits(32))
     except OSError as error:
-        yield Finding(Severity.OK, SUBJECT, f"not looked for: {why_closed(error)}")
+        yield Finding(Severity.SKIPPED, SUBJECT, f"not looked for: {why_closed(error)}", AS_ROOT)
         if leases_on(settings, links):
             text = "run like this, would answer by broadcast and offer addresses unprobed"
             yield Finding(Severity.OK, "DHCP", f"{text}: {why_closed(error)}")
