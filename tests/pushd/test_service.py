@@ -243,6 +243,11 @@ def settled_on_disk(site: Site) -> set[str]:
 
 
 class TestKill:
+    # ssl forgets to close a socket whose peer is killed between connect and handshake (Python
+    # 3.11, SSLSocket._create: the `raise` after recv), and nobody else has it.
+    @pytest.mark.filterwarnings(
+        r"ignore:Exception ignored in. <ssl\.SSLSocket:pytest.PytestUnraisableExceptionWarning"
+    )
     def test_kill_in_a_loop(self, site: Site) -> None:
         """kill -9 under load, again and again: all that was acknowledged is delivered, and nothing
         is sent again of which the answer was on disk."""
