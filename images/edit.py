@@ -102,13 +102,14 @@ def _edited_text(data: bytes, keys: Mapping[str, Any], wanted: Mapping[str, Any]
         text = _with_element(text, key, _element(value))
     after = text.encode()
     try:
-        found = plistlib.loads(after)
+        return after if _are_same(plistlib.loads(after), wanted) else None
     except Exception:  # whatever the parsers let out, as images.plist says
         return None
-    is_right = list(found) == list(wanted) and all(
-        _is_same(found[key], wanted[key]) for key in wanted
-    )
-    return after if is_right else None
+
+
+def _are_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Raises RecursionError for what is nested without end."""
+    return list(one) == list(other) and all(_is_same(one[key], other[key]) for key in other)
 
 
 def _with_element(text: str, key: str, element: str) -> str:

@@ -31,11 +31,12 @@ def parse_plist(data: bytes, *, maximum: int) -> dict[str, Any]:
 
 def write_plist(keys: Mapping[str, Any], form: plistlib.PlistFormat = plistlib.FMT_XML) -> bytes:
     """The bytes of a property list, keys in their order. Raises `PlistError` for what it cannot
-    hold, such as control characters in XML."""
+    hold: control characters in XML, numbers of more than 64 bits, keys that are no text, nesting
+    without end."""
     try:
         return plistlib.dumps(keys, fmt=form, sort_keys=False)
-    except ValueError as error:
-        raise PlistError(f"cannot hold that: {error}") from error
+    except Exception as error:  # as above: whatever plistlib lets out
+        raise PlistError(f"cannot hold that: {str(error)[:100]}") from error
 
 
 def kind_of(value: object) -> str:
