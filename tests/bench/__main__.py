@@ -22,6 +22,7 @@ from . import (
     dhcp_rows,
     http_rows,
     push_api_rows,
+    push_path_rows,
     push_queue_rows,
     tftp_rows,
 )
@@ -30,7 +31,7 @@ from .bench import Bench, Result, Row, measure
 GROUPS: dict[str, tuple[Callable[[Bench], Iterator[Row]], ...]] = {
     "boot": (bsdp_rows.rows, tftp_rows.rows, http_rows.rows),
     "dhcp": (dhcp_rows.rows,),
-    "push": (apns_rows.rows, push_queue_rows.rows, push_api_rows.rows),
+    "push": (apns_rows.rows, push_path_rows.rows, push_queue_rows.rows, push_api_rows.rows),
 }
 DEFAULT_RUNS = 5
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.pushd.api.authority import Authority
 from tests.pushd.api.running import ROOT
 
-from .bench import Bench, Row, free_port, tool
+from .bench import Bench, Row, Twice, free_port, tool
 
 ONE = (
     b'{"device":"%064x","topic":"com.example.app","push_type":"alert","priority":10,'
@@ -38,13 +38,22 @@ def rows(bench: Bench) -> Iterator[Row]:
     (bench.folder / "batch.ndjson").write_bytes(batch)
     ours = Server(bench, lambda folder, port: ["tests.pushd.api.process", str(folder), str(port)])
     peer = Server(bench, lambda folder, port: ["tests.bench.push_api_peer", str(folder), str(port)])
+    singles = Twice(lambda: ours.singles("--h1"))
     yield Row(
         name="push API, one push a request, 64 connections",
         unit="requests/s",
         peer_name="aiohttp + SQLite",
         goal=1.5,
-        ours=lambda: ours.singles("--h1"),
+        ours=singles.first,
         peer=lambda: peer.singles("--h1"),
+    )
+    yield Row(
+        name="push API, one push a request, 64 connections: at least",
+        unit="requests/s",
+        peer_name="2,000/s",
+        goal=1.0,
+        ours=singles.again,
+        peer=lambda: 2_000.0,
     )
     yield Row(
         name="push API, one push a request, HTTP/2",

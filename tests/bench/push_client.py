@@ -28,7 +28,6 @@ from protocols.apns.event import Answered, Event
 from protocols.apns.message import Notification, PushType
 from protocols.apns.reason import Disposition, verdict_of
 from pushd.connection import Connection
-from pushd.delivery import BATCH
 from pushd.request import Writer
 from pushd.world import World
 
@@ -52,7 +51,9 @@ def push(number: int) -> Notification:
 class Client:
     """Keeps all streams busy until every push has its outcome. The owner of the connection."""
 
-    def __init__(self, pushes: int) -> None:
+    def __init__(self, pushes: int, streams: int) -> None:
+        # Part of them in a turn: all at once, they would be answered at once.
+        self._most = max(50, streams // 20)
         self._jobs = [push(number) for number in range(pushes)]
         self._outcomes: list[str | None] = [None] * pushes
         self._sent = 0
@@ -93,7 +94,8 @@ class Client:
         self._has_turn = False
         connection = self._connection
         assert connection is not None
-        end = min(len(self._jobs), self._sent + min(connection.free_slots, BATCH))
+        room = min(connection.free_slots, self._most)
+        end = min(len(self._jobs), self._sent + room)
         now = time.monotonic()
         while self._sent < end and connection.free_slots:
             request = self._writer.request(self._jobs[self._sent], None)
@@ -132,7 +134,7 @@ def main(folder: Path, port: int, streams: int, pushes: int) -> None:
             "certificate": crypto.load_certificate(crypto.FILETYPE_PEM, certificate),
         },
     )
-    client = Client(pushes)
+    client = Client(pushes, streams)
     gc.freeze()  # as the daemon does
     gc.set_threshold(SMALL_COLLECTION)
     connection = Connection(

@@ -151,7 +151,10 @@ def plain_sqlite(folder: Path) -> float:
         connection.executemany(positional(ADD_PUSH), (push_row(job, n) for n, job in numbered))
         connection.execute("COMMIT")
         connection.execute("BEGIN")
-        rows = (result_row(n, job, Accepted(apns_id=job.id), 0) for n, job in numbered)
+        rows = (
+            result_row(n, job, Accepted(apns_id=job.id), 0, lane=1, attempts=None)
+            for n, job in numbered
+        )
         connection.executemany(positional(SAVE_RESULT), rows)
         connection.executemany(FORGET_PUSH, ({"place": n} for n, _ in numbered))
         connection.execute("COMMIT")
