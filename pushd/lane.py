@@ -118,6 +118,8 @@ class Lane:
         """Pushes taken, and not yet settled."""
         self.waiting = 0
         """Pushes in memory that wait for their next attempt."""
+        self.hurried_at = 0
+        """Milliseconds since 1970: what failed until then, and is on disk only, waits no more."""
         self.levels = tuple(Level(number * LEVELS + rank) for rank in range(LEVELS))
         self._owner = owner
         self._row: deque[Entry] = deque()

@@ -272,6 +272,10 @@ class Queue:
             self._lanes.of(entry).again(entry)
         return len(chosen)
 
+    def hurry_lane(self, key: LaneKey) -> None:
+        """Nor need those of a lane that are on disk only, once they come into memory."""
+        self._lanes.by_key[key].hurried_at = int(self._unix() * 1000)
+
     def in_memory(self, id: str) -> Entry | None:
         """The push, if it is not on disk only; to be looked at."""
         return self._window.entries.get(id)
@@ -356,7 +360,8 @@ class Queue:
         attempts = entry.attempts
         if attempts is not None and attempts.retry_at is not None:
             delay = attempts.retry_at / 1000 - self._unix()
-            if delay > 0 and lane.rest(entry):
+            is_hurried = attempts.told[-1].at <= lane.hurried_at
+            if delay > 0 and not is_hurried and lane.rest(entry):
                 self._waiting.add(entry, delay)
 
     def _collapse(self, older: Entry, newer: Entry) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,6 +24,7 @@ from pushd.record import BROADCAST
 from pushd.search import Chosen, Search, loaded, page, state_of, waiting_in
 
 STATES: Final = ("queued", "waiting", "sending")
+_HEXADECIMAL: Final = re.compile("[0-9A-Fa-f]+")
 MAX_IDS: Final = 1_000
 """Pushes in one request by their ids: a second of the disk."""
 MAX_TAKEN_BACK: Final = 20_000
@@ -98,6 +100,8 @@ class QueueDesk:
             keys = {entry.job.lane for entry in entries}
         else:
             keys = set(filter(_chosen_of(selection).has, self.queue.lanes))
+            for key in keys:
+                self.queue.hurry_lane(key)
         pushes = self.queue.hurry(entries)
         lanes = self.dispatcher.hurry(keys)
         _log.info(
@@ -178,6 +182,8 @@ def _lane_after(cursor: str) -> LaneKey:
 
 def _chosen(credential: str | None, topic: str | None, device: str | None) -> Chosen:
     """Empty counts as not given, as in a form."""
+    if device and _HEXADECIMAL.fullmatch(device):  # else a broadcast's channel
+        device = device.lower()
     return Chosen(credential=credential or None, topic=topic or None, device=device or None)
 
 

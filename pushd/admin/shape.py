@@ -173,6 +173,7 @@ class Retried(Struct, frozen=True, kw_only=True, omit_defaults=True):
     not be reached."""
 
     pushes: int
+    """Those in memory; what is on disk only follows without being counted."""
     lanes: int
 
 

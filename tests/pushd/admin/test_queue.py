@@ -97,8 +97,8 @@ def test_pushes_in_the_order_in_which_they_leave(
         ({"topic": OTHER}, [5, 6]),
         ({"credential": "main", "topic": ""}, [1, 2, 3, 4, 5, 6]),
         ({"credential": "another"}, []),
-        ({"device": f"{7:064x}"}, [3, 6]),
-        ({"device": f"{7:064x}", "topic": TOPIC}, [3]),
+        ({"device": f"{0xABC:064X}"}, [3, 6]),
+        ({"device": f"{0xABC:064x}", "topic": TOPIC}, [3]),
         ({"state": "sending"}, [1]),
         ({"state": "waiting"}, [2]),
         ({"state": "queued"}, [3, 4, 5, 6]),
@@ -112,8 +112,8 @@ def test_pushes_by_filter(
     monkeypatch.setattr(search, "STEP", 2)
     monkeypatch.setattr(search, "PAGE", 2)
     rig = stand.rig
-    rig.submit(alert(1), alert(2), alert(3, device=7), alert(4))
-    rig.submit(alert(5, topic=OTHER), alert(6, device=7, topic=OTHER))
+    rig.submit(alert(1), alert(2), alert(3, device=0xABC), alert(4))
+    rig.submit(alert(5, topic=OTHER), alert(6, device=0xABC, topic=OTHER))
     _, second = rig.jobs(2)
     rig.settle(second, Failed(why="503", retry_at=START + 60.0))
 
@@ -203,6 +203,29 @@ def test_another_try_is_not_due_later_after_a_restart(stand: Stand) -> None:
     rig.settle_down()
 
     assert rig.take() == ids(1)
+
+
+def test_another_try_of_what_is_on_disk_only(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not wait when it comes into memory; what fails after that does."""
+    rig = stand.rig
+    rig.submit(*map(alert, range(4)))
+    for job in rig.jobs():
+        rig.settle(job, Failed(why="503", retry_at=START + 600.0))
+    monkeypatch.setattr(window, "LEVEL_MOST", 2)
+    rig.crash()
+    stand.queue = type(stand.queue)(queue=rig.queue, store=rig.store, dispatcher=stand.dispatcher)
+    rig.settle_down()
+    rig.clock.advance(1)
+
+    said = stand.ask(Retried, stand.queue.retry, {"topic": TOPIC})
+
+    left = []
+    while jobs := rig.jobs():
+        left += [job.id for job in jobs]
+        for job in jobs:
+            rig.settle(job, Failed(why="503", retry_at=START + 600.0))
+    assert said.pushes < 4
+    assert sorted(left) == ids(0, 1, 2, 3)
 
 
 @pytest.mark.parametrize(
