@@ -21,10 +21,12 @@ from tests.netbootd.console.scene import MACS, PASSWORD, Scene
 
 reactor: Any = global_reactor
 
+STEADY = "(document.getElementById('live') || {dataset: {state: 'on'}}).dataset.state === 'on'"
+"""What moves has begun to."""
+
 SHOTS = (
     ("console", "/", 1440, False),
     ("console-dark", "/", 1440, True),
-    ("console-narrow", "/", 390, False),
     ("console-images", "/images", 1440, False),
 )
 PATHS = (
@@ -63,6 +65,7 @@ def photograph_thd(url: str, folder: Path, shots: tuple[tuple[str, str, int, boo
             if path != "/login":
                 page.submit("form.login", password=PASSWORD)
                 page.open(url + path)
+                page.wait_for(STEADY)
             page.picture(folder / f"{name}.png")
 
 

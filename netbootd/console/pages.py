@@ -9,9 +9,9 @@ from urllib.parse import quote
 from twisted.web.template import Tag, tags
 
 from netbootd.admin.machines import host_names, machine_key
-from netbootd.admin.told import told
 from netbootd.boot import Boot, BootOutcome
 from netbootd.console.boots import OUTCOMES, history, outcome_of, under_way
+from netbootd.console.events import line_of
 from netbootd.console.images import image_forms, images_page
 from netbootd.console.leases import leases_page
 from netbootd.history import boots_of
@@ -122,7 +122,7 @@ class Pages:
         tftp, http = self._meter.values("tftp"), self._meter.values("http")
         most = max((v for v in (*tftp, *http) if v is not None), default=0.0)
         title = (
-            f"Bytes sent in the last hour. TFTP now {rate(self._meter.latest('tftp'))},"
+            f"Bytes sent of late. TFTP now {rate(self._meter.latest('tftp'))},"
             f" HTTP now {rate(self._meter.latest('http'))}, at most {rate(most)}."
         )
         plot = area(
@@ -132,11 +132,11 @@ class Pages:
                 Series(name="TFTP", values=tftp, kind="b"),
             ],
             show=rate,
-            begins="1 hour ago",
+            begins=self._meter.begins,
             ends="now",
             least_top=1e6,
         )
-        return panel("Traffic", plot, note="last hour")
+        return panel("Traffic", plot)
 
     async def _recent(self) -> Tag:
         boots = await self._boots(RECENT)
@@ -194,9 +194,14 @@ class Pages:
         now = self._now_at()
         rows = [
             [
-                tags.a(mono(r["machine"]), href=f"/machines/{quote(r['machine'])}"),
+                tags.a(
+                    tags.strong(text(r["model"] or r["architecture"] or r["client"])),
+                    " ",
+                    mono(r["machine"]),
+                    href=f"/machines/{quote(r['machine'])}",
+                    class_="machine",
+                ),
                 text(r["name"]),
-                text(r["model"] or r["architecture"]),
                 r["address"],
                 text(r["image"]),
                 _outcome(r["outcome"]),
@@ -208,7 +213,6 @@ class Pages:
         columns = (
             ("Machine", ""),
             ("Name", "w"),
-            ("Model", ""),
             ("Address", "m w"),
             ("Image", "w"),
             ("Last boot", ""),
@@ -263,15 +267,16 @@ class Pages:
     def _events(self, key: str) -> Tag:
         machine = self._service.timeline.machine(key)
         now = self._now_at()
-        rows = []
-        for event in reversed(machine.events if machine is not None else ()):
-            record = told(event)
-            what = str(record.pop("event")).replace("_", " ")
-            rest = {k: v for k, v in record.items() if k not in ("at", "machine", "address")}
-            said = ", ".join(f"{k.replace('_', ' ')} {_plain(v)}" for k, v in rest.items())
-            rows.append([moment(event.at, now), what, tags.span(escape(said), class_="note")])
-        columns = (("Time", "n"), ("Event", ""), ("", ""))
-        return panel("Events", table("Events", columns, rows, "Nothing since the start."))
+        rows = [
+            [moment(event.at, now), line_of(event)]
+            for event in reversed(machine.events if machine is not None else ())
+        ]
+        columns = (("Time", "n"), ("Event", "line"))
+        return panel(
+            "Events",
+            table("Events", columns, rows, "Nothing since the start."),
+            note="newest first",
+        )
 
     # Status
 
@@ -319,7 +324,3 @@ class Pages:
 
 def _outcome(value: str) -> Tag:
     return badge(*OUTCOMES[BootOutcome(value)]) if value else tags.span(UNKNOWN)
-
-
-def _plain(value: object) -> str:
-    return str(getattr(value, "value", value))

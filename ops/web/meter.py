@@ -14,6 +14,8 @@ STEP: Final = 10.0
 """Seconds between looks."""
 LENGTH: Final = 360
 """Looks that are kept: an hour. 360 times a dozen numbers are 100 KiB."""
+TEN_MINUTES: Final = 60
+"""Looks."""
 
 
 class Meter(Service):
@@ -52,8 +54,20 @@ class Meter(Service):
             self._loop.stop()
 
     def values(self, name: str) -> tuple[float | None, ...]:
-        """From an hour ago to now; None before the start."""
-        return tuple(self._values[name])
+        """As many as `length`, the latest last; None before the start."""
+        return tuple(self._values[name])[-self.length :]
+
+    @property
+    def length(self) -> int:
+        """Looks that a plot shows: those since the start, in steps of ten minutes."""
+        known = min(self.count, LENGTH)
+        return min(LENGTH, max(1, -(-known // TEN_MINUTES)) * TEN_MINUTES)
+
+    @property
+    def begins(self) -> str:
+        """What stands below the first of them."""
+        minutes = self.length * int(STEP) // 60
+        return "1 hour ago" if minutes == 60 else f"{minutes} min ago"
 
     def latest(self, name: str) -> float:
         """What the last look saw."""
@@ -63,7 +77,7 @@ class Meter(Service):
         """Values that somebody else has seen, the latest last."""
         for name, seen in values.items():
             self._values[name].extend(seen)
-        self.count += 1
+        self.count += max(map(len, values.values()))
 
     def _look(self) -> None:
         now = self._clock.seconds()

@@ -151,7 +151,7 @@ class Console:
         links = []
         for view in self._views if here is not None else ():
             if view.label is not None:
-                is_here = here == view.pattern or here.startswith(f"{view.pattern}/")
+                is_here = here == view.pattern or str(here).startswith(f"{view.pattern}/")
                 current = {"aria-current": "page"} if is_here else {}
                 links.append(tags.li(tags.a(view.label, href=view.pattern, **current)))
         return tags.header(

@@ -158,7 +158,7 @@ class Pages:
     def _flow(self) -> Tag:
         latest = self._meter.latest
         title = (
-            "Pushes a second in the last hour."
+            "Pushes a second of late."
             f" Accepted now {number(latest('accepted'))}, taken in now {number(latest('queued'))}."
         )
         plot = area(
@@ -169,16 +169,16 @@ class Pages:
                 Series(name="not delivered", values=self._meter.values("refused"), kind="d"),
             ],
             show=_a_second,
-            begins="1 hour ago",
+            begins=self._meter.begins,
             ends="now",
             least_top=10.0,
         )
-        return panel("Throughput", plot, note="last hour")
+        return panel("Throughput", plot)
 
     def _latency(self) -> Tag:
         latest = self._meter.latest
         title = (
-            "How long Apple took to answer, in the last hour. Half of the answers now within"
+            "How long Apple took to answer, of late. Half of the answers now within"
             f" {_seconds(latest('half'))}, 95 of 100 within {_seconds(latest('most'))}."
         )
         plot = area(
@@ -188,11 +188,11 @@ class Pages:
                 Series(name="half within", values=self._meter.values("half"), kind="a"),
             ],
             show=_seconds,
-            begins="1 hour ago",
+            begins=self._meter.begins,
             ends="now",
             least_top=0.05,
         )
-        return panel("Apple's answers", plot, note="last hour")
+        return panel("Apple's answers", plot)
 
     def _depth(self) -> Tag:
         values = self._meter.values("waiting")
@@ -202,11 +202,11 @@ class Pages:
             title,
             [Series(name="waiting", values=values, kind="a")],
             show=number,
-            begins="1 hour ago",
+            begins=self._meter.begins,
             ends="now",
             least_top=10.0,
         )
-        return panel("Queue", plot, note="last hour")
+        return panel("Queue", plot)
 
     def _reasons(self) -> Tag:
         outcomes = self._outcomes

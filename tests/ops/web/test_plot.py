@@ -51,7 +51,12 @@ def test_a_meter() -> None:
 
     assert meter.latest("sent") == 500
     assert meter.latest("waiting") == 7
-    assert meter.values("sent") == (None,) * (LENGTH - 1) + (500,)
+    assert meter.values("sent") == (None,) * 59 + (500,)
+    assert meter.begins == "10 min ago"
+    meter.fill(sent=[1.0] * 100)
+    assert (len(meter.values("sent")), meter.begins) == (120, "20 min ago")
+    meter.fill(sent=[1.0] * LENGTH)
+    assert (len(meter.values("sent")), meter.begins) == (LENGTH, "1 hour ago")
     meter.stopService()
     assert not clock.getDelayedCalls()
 
