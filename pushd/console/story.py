@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from typing import Any, Final
+from datetime import datetime
+from typing import Any
 
 from twisted.web.template import Tag, tags
 
@@ -15,38 +15,27 @@ from ops.web.route import Request
 from ops.web.shell import Content, action
 from ops.web.words import lasted, moment, number, size
 from pushd.admin import shape
-from pushd.admin.story import StoryDesk
-
-STATES: Final = {
-    "queued": "busy",
-    "accepted": "good",
-    "rejected": "bad",
-    "failed": "bad",
-    "expired": "warn",
-    "cancelled": "off",
-    "collapsed": "off",
-}
+from pushd.console.piece import STATES, short, state
+from pushd.console.sources import Sources, at
 
 
-async def story_page(desk: StoryDesk, request: Request, now: datetime) -> Content:
+async def story_page(sources: Sources, request: Request) -> Content:
     """Raises Problem if nothing is known of it."""
-    story: shape.Story = (await desk.story(request)).value
+    story: shape.Story = (await sources.stories.story(request)).value
 
     async def shown() -> Tag:
-        current: shape.Story = (await desk.story(request)).value
+        current: shape.Story = (await sources.stories.story(request)).value
+        now = sources.now()
         return tags.div(_known(current, request, now), _told(current, now))
 
-    def version() -> object:
-        return object() if story.settled_at is None else None
-
-    moving = None if story.settled_at is not None else version
+    moving = None if story.settled_at is not None else object  # each is another
     return f"Push …{story.id[-12:]}", [Part(name="story", render=shown, version=moving)]
 
 
 def _known(story: shape.Story, request: Request, now: datetime) -> Tag:
     pairs: list[tuple[str, Any]] = [
         ("Id", mono(story.id)),
-        ("State", badge(story.state, STATES.get(story.state, "off"))),
+        ("State", state(story.state)),
     ]
     for name, value in (
         ("Topic", story.topic),
@@ -57,13 +46,13 @@ def _known(story: shape.Story, request: Request, now: datetime) -> Tag:
         if value:
             pairs.append((name, escape(value)))
     if story.device:
-        pairs.append(("Device", mono(f"…{escape(story.device[-6:])}")))
+        pairs.append(("Device", mono(short(story.device))))
     if story.priority is not None:
         pairs.append(("Priority", number(story.priority)))
     if story.size is not None:
         pairs.append(("Size", size(story.size)))
     if story.deadline is not None:
-        pairs.append(("To be sent until", moment(_at(story.deadline), now)))
+        pairs.append(("To be sent until", moment(at(story.deadline), now)))
     acts = []
     if request.session is not None and story.settled_at is None:
         place = f"/pushes/{story.id}"
@@ -77,32 +66,32 @@ def _known(story: shape.Story, request: Request, now: datetime) -> Tag:
 def _told(story: shape.Story, now: datetime) -> Tag:
     lines = [
         tags.li(
-            tags.span(moment(at, now), class_="when"),
+            tags.span(moment(when, now), class_="when"),
             badge(word, kind),
             tags.span(said, class_="said"),
         )
-        for at, word, kind, said in _events(story)
+        for when, word, kind, said in _events(story)
     ]
     if story.retry_at is not None and story.settled_at is None:
-        at = _at(story.retry_at)
+        next_try = at(story.retry_at)
         lines.append(
             tags.li(
-                tags.span(moment(at, now), class_="when"),
+                tags.span(moment(next_try, now), class_="when"),
                 badge("next try", "busy"),
-                tags.span(f"in {lasted((at - now).total_seconds())}", class_="said"),
+                tags.span(f"in {lasted((next_try - now).total_seconds())}", class_="said"),
             )
         )
     return panel("What happened", tags.ol(*lines, class_="story"))
 
 
 def _events(story: shape.Story) -> Iterator[tuple[datetime, str, str, str]]:
-    yield _at(story.submitted_at), "taken in", "plain", "committed to disk, then acknowledged"
+    yield at(story.submitted_at), "taken in", "plain", "committed to disk, then acknowledged"
     left_out = story.tries - len(story.attempts)
     for place, attempt in enumerate(story.attempts):
         if place == 1 and left_out > 0:
             said = f"{number(left_out)} more attempts failed"
-            yield _at(attempt.at), "…", "off", said
-        yield _at(attempt.at), "attempt failed", "warn", escape(attempt.why)
+            yield at(attempt.at), "…", "off", said
+        yield at(attempt.at), "attempt failed", "warn", escape(attempt.why)
     if story.settled_at is None:
         return
     outcome = story.outcome
@@ -110,15 +99,11 @@ def _events(story: shape.Story) -> Iterator[tuple[datetime, str, str, str]]:
     if outcome is not None:
         words = [str(one) for one in (outcome.status, outcome.reason) if one]
         if outcome.invalid_since:
-            words.append(f"token invalid since {_at(outcome.invalid_since):%Y-%m-%d %H:%M:%S} UTC")
+            words.append(f"token invalid since {at(outcome.invalid_since):%Y-%m-%d %H:%M:%S} UTC")
         if outcome.unique_id:
             words.append(f"Apple's id {outcome.unique_id}")
         if outcome.collapsed_into:
             words.append(f"replaced by {outcome.collapsed_into}")
     took = lasted((story.settled_at - story.submitted_at) / 1000)
     said = ", ".join([*map(escape, words), f"{took} after it was taken in"])
-    yield _at(story.settled_at), story.state, STATES.get(story.state, "off"), said
-
-
-def _at(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    yield at(story.settled_at), story.state, STATES.get(story.state, "off"), said
