@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from images.bundle import BundleError
-from images.catalog import Catalog, Root, Snapshot, scan_thd
+from images.catalog import Catalog, Root, Snapshot, misspelt_thd, scan_thd
 from images.paths import open_file, resolve
 
 from .entries import DEBIAN, efi_program, make_entry
@@ -464,3 +464,12 @@ def test_loaders(tmp_path: Path) -> None:
     still = catalog.scan_thd().loaders
     assert still is loaders
     assert "undionly.kpxe" in getattr(catalog.scan_thd().loaders, "files", {})
+
+
+def test_misspelt_descriptions(tmp_path: Path) -> None:
+    """A boot.toml in capitals is found, one in an image for Macs is not looked for."""
+    write(tmp_path / "a/Boot.TOML", b"")
+    write(tmp_path / "b/boot.toml", b"")
+    write(tmp_path / "c.nbi/BOOT.toml", b"")
+
+    assert misspelt_thd([Root(tmp_path)]) == [tmp_path / "a/Boot.TOML"]

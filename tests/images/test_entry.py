@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from images import entry
+from images.beneath import open_beneath
 from images.bundle import BundleError
 from images.entry import MAX_FOLDER_BYTES, read_entry_thd
 from images.program import PLATFORMS
@@ -229,3 +231,49 @@ def test_long_path_of_a_program(tmp_path: Path) -> None:
     (warning,) = read_entry_thd(path).warnings
 
     assert "longer than 127 bytes" in warning
+
+
+def test_a_folder_in_the_place_of_boot_toml(tmp_path: Path) -> None:
+    """It is no description."""
+    (tmp_path / "debian/boot.toml").mkdir(parents=True)
+
+    assert refused(tmp_path / "debian").why == "is no regular file"
+
+
+def test_boot_toml_that_we_may_not_read(open_folder: Path) -> None:
+    """The system's words, and who has to be let in."""
+    path = make_entry(open_folder)
+    (path / "boot.toml").chmod(0o600)
+
+    with as_nobody():
+        error = refused(path)
+
+    assert error.path == path / "boot.toml"
+    assert error.why == "cannot be read: Permission denied"
+
+
+def test_a_kernel_that_goes_while_it_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What went is told like what was never there."""
+    path = make_entry(tmp_path, files={"linux": b"?" * 100})
+    opened: list[str] = []
+
+    def once(directory: Path, relative: str) -> int:
+        opened.append(relative)
+        if opened.count("linux") > 1:
+            raise FileNotFoundError(2, "No such file or directory")
+        return open_beneath(directory, relative)
+
+    monkeypatch.setattr(entry, "open_beneath", once)
+
+    error = refused(path)
+
+    assert (error.path, error.why) == (path / "linux", "cannot be read: No such file or directory")
+
+
+def test_how_an_entry_is_shown(tmp_path: Path) -> None:
+    """By its folder."""
+    path = make_entry(tmp_path)
+
+    assert repr(read_entry_thd(path)) == f"<BootEntry {path}>"

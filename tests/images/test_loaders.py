@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,16 @@ def test_file_that_cannot_be_read(open_folder: Path) -> None:
         loaders_from_thd(survey_thd(open_folder))
 
     assert caught.value.path == open_folder / "snponly.efi"
+
+
+def test_a_name_that_nobody_can_ask_for(tmp_path: Path) -> None:
+    """It is an error of the folder, since a part of a loader may be hidden behind it."""
+    (tmp_path / os.fsdecode(b"caf\xe9.mod")).touch()
+
+    with pytest.raises(BundleError, match="is not UTF-8"):
+        loaders_from_thd(survey_thd(tmp_path))
+
+
+def test_how_loaders_are_shown(tmp_path: Path) -> None:
+    """By their folder."""
+    assert repr(loaders_from_thd(survey_thd(tmp_path))) == f"<Loaders {tmp_path}>"

@@ -485,3 +485,14 @@ def test_loader_that_became_a_link(tmp_path: Path) -> None:
         open_file(resolve(found, "x"))
 
     assert caught.value.reason is Refusal.CHANGED
+
+
+def test_the_script_of_an_entry(tmp_path: Path) -> None:
+    """It is told apart from what it loads."""
+    text = 'title = "Own"\nscript = "own.ipxe"\n'
+    make_entry(tmp_path, "own", text, files={"own.ipxe": b"#!ipxe\n", "more": b"x"})
+    snapshot = scan_thd([Root(tmp_path)])
+
+    roles = [resolve(snapshot, f"own/{name}").role for name in ("own.ipxe", "more")]
+
+    assert roles == [Role.SCRIPT, Role.OTHER]
