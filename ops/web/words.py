@@ -27,9 +27,11 @@ def number(count: float) -> str:
 
 
 def lasted(seconds: float) -> str:
-    """`0.8 s`, `42 s`, `3 min 5 s`, `2 h 10 min`, `3 d 4 h`."""
+    """`12 ms`, `4.8 s`, `42 s`, `3 min 5 s`, `2 h 10 min`, `3 d 4 h`."""
+    if seconds < 0.9995:
+        return f"{max(0.0, seconds) * 1000:.0f} ms"
     if seconds < 10:
-        return f"{max(0.0, seconds):.1f} s"
+        return f"{seconds:.1f} s"
     whole = int(seconds)
     for big, small, one, part in (("d", "h", 86400, 3600), ("h", "min", 3600, 60)):
         if whole >= one:

@@ -66,8 +66,9 @@ def test_words() -> None:
     assert [size(n) for n in (0, 812_000, 1_440_000_000)] == ["0 B", "812 KB", "1.4 GB"]
     assert rate(84e6) == "84 MB/s"
     assert number(1234567) == "1\u202f234\u202f567"
-    assert [lasted(s) for s in (0.84, 42, 185, 7800, 280000)] == [
-        "0.8 s",
+    assert [lasted(s) for s in (0.012, 4.84, 42, 185, 7800, 280000)] == [
+        "12 ms",
+        "4.8 s",
         "42 s",
         "3 min 5 s",
         "2 h 10 min",
