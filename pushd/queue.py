@@ -33,7 +33,7 @@ from pushd.outcome import Cancelled, Collapsed, Expired, Failed, Outcome
 from pushd.place import LEVELS, SEQ_BITS, SEQ_MASK
 from pushd.queue_settings import QueueSettings
 from pushd.receipt import State, Status
-from pushd.record import job_of
+from pushd.record import device_kept, job_of
 from pushd.results import Results, Settled
 from pushd.statement import (
     COUNT_PUSHES,
@@ -391,6 +391,7 @@ class Queue:
                     state=State.SETTLED,
                     submitted_at=entry.job.submitted_at,
                     lane=entry.job.lane,
+                    device=device_kept(entry.job, outcome),
                     attempts=entry.attempts,
                     outcome=outcome,
                     settled_at=settled_at,

@@ -34,6 +34,9 @@ class Status:
     """Milliseconds since 1970, UTC."""
     lane: LaneKey | None = None
     """Its credential and topic; None: not known any more, of one that was settled long ago."""
+    device: str | None = None
+    """Of one with an outcome, unless Apple just accepted it: the token, or a broadcast's
+    channel."""
     attempts: Attempts | None = None
     """Those that failed, if any did."""
     outcome: Outcome | None = None

@@ -107,6 +107,7 @@ RESULTS = Table(
     Column("settled_at", BigInteger, nullable=False),  # milliseconds since 1970, UTC
     Column("lane", Integer),  # its number; not known of those that are older than this column
     Column("attempts", Text),  # JSON, see pushd.attempt; where one failed
+    Column("device", String(400)),  # as of a push; where Apple did not just accept it
 )
 
 Index("ix_results_id", RESULTS.c.id, unique=True)

@@ -132,7 +132,7 @@ class Pushes(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class Story(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`GET /v1/pushes/{id}`: all that is known of a push. What is only known while it waits is
-    absent after that."""
+    absent after that; of those that Apple just accepted, the device, too."""
 
     id: str
     state: State
@@ -200,6 +200,8 @@ class Result(Struct, frozen=True, kw_only=True, omit_defaults=True):
     settled_at: int
     credential: str | None = None
     topic: str | None = None
+    device: str | None = None
+    """Absent where Apple just accepted it."""
     tries: int = 0
     outcome: Outcome | None = None
 

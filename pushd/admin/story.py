@@ -40,6 +40,7 @@ class StoryDesk:
             submitted_at=said.submitted_at,
             credential=said.credential,
             topic=said.topic,
+            device=status.device,
             tries=said.tries,
             attempts=said.attempts,
             retry_at=said.retry_at,
@@ -75,6 +76,7 @@ class StoryDesk:
                     settled_at=said.settled_at or 0,
                     credential=said.credential,
                     topic=said.topic,
+                    device=result.status.device,
                     tries=said.tries,
                     outcome=None if said.outcome == Outcome() else said.outcome,
                 )

@@ -54,6 +54,7 @@ def test_the_story_of_a_push(stand: Stand) -> None:
     assert sending == Story(state="sending", **known, **waits, **tried)
     assert over == Story(
         state="rejected",
+        device=f"{7:064x}",
         settled_at=(START + 10) * 1000,
         outcome=Outcome(status=410, reason="Unregistered", invalid_since=5),
         **known,
@@ -93,6 +94,7 @@ def test_the_newest_outcomes(stand: Stand) -> None:
 
     assert [result.state for result in first.results] == ["cancelled", "failed", "rejected"]
     assert first.results[0].outcome is None
+    assert [result.device for result in first.results] == [f"{n:064x}" for n in (3, 2, 1)]
     assert last == Results(
         results=(
             Result(
