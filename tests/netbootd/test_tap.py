@@ -348,13 +348,16 @@ class TestPrivileges:
         assert 80 in ports(proc / "net/tcp")
 
     def test_the_state_is_the_users(self, site: Site, started: subprocess.Popen[str]) -> None:
-        """Folder and database belong to the user that writes them, and are closed to others."""
+        """Folder and files belong to the user that writes them, and are closed to others; the
+        socket for commands is open to the user's group, where the folder is."""
         nobody = pwd.getpwnam("nobody").pw_uid
         files = list(site.state.iterdir())
 
         assert {path.stat().st_uid for path in (site.state, *files)} == {nobody}
         assert "netbootd.sqlite" in {path.name for path in files}
-        assert {path.stat().st_mode & 0o077 for path in (site.state, *files)} == {0}
+        modes = {path.name: path.stat().st_mode & 0o077 for path in (site.state, *files)}
+        assert modes.pop("admin.sock") == 0o060
+        assert set(modes.values()) == {0}
 
     def test_a_mac_boots(self, site: Site, started: subprocess.Popen[str]) -> None:
         """Without privileges it serves all that a boot takes: selection, files and root image."""
