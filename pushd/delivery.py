@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
+import msgspec
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
@@ -85,21 +86,18 @@ Note = Callable[[Job, str], None]
 """Told of an attempt that failed and is made again at once, and why it failed."""
 
 
-class Attempt:
+class Attempt(msgspec.Struct, eq=False, gc=False):
     """A push that was taken, until it is settled."""
 
-    __slots__ = ("authorization", "job", "losses", "moves", "refusals", "sent_at")
-
-    def __init__(self, job: Job) -> None:
-        self.job = job
-        self.sent_at = 0.0
-        self.authorization: bytes | None = None
-        self.refusals = 0
-        """Times that Apple did not look at it."""
-        self.losses = 0
-        """Times that its answer was lost."""
-        self.moves = 0
-        """Times that Apple wanted it by another connection."""
+    job: Job
+    sent_at: float = 0.0
+    authorization: bytes | None = None
+    refusals: int = 0
+    """Times that Apple did not look at it."""
+    losses: int = 0
+    """Times that its answer was lost."""
+    moves: int = 0
+    """Times that Apple wanted it by another connection."""
 
 
 class Delivery:

@@ -38,7 +38,7 @@ class Request(NamedTuple):
     authorization: bytes | None = None
 
 
-class Answered(msgspec.Struct, frozen=True):
+class Answered(msgspec.Struct, frozen=True, gc=False):
     """Apple's answer to the push `key`."""
 
     key: Hashable

@@ -145,8 +145,11 @@ class Submission:
             self._watch.cancel()
 
     def _receipts(self, start: int, receipts: Sequence[Receipt]) -> None:
-        for n, receipt in enumerate(receipts, start):
-            self.answers[self._places[n]] = receipt
+        if len(self._places) == len(self.answers):  # none was refused
+            self.answers[start : start + len(receipts)] = receipts
+        else:
+            for n, receipt in enumerate(receipts, start):
+                self.answers[self._places[n]] = receipt
         self._received += len(receipts)
         if self._received < len(self._jobs):
             self._submit_chunk()
