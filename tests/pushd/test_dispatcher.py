@@ -320,7 +320,7 @@ class CredentialTests(DispatcherCase):
         """What was sent is answered, what was not waits; it is delivered when the credential is
         back, all of it once."""
         self.simulator.conduct = Conduct(streams=50, latency=0.02)
-        jobs = [wake(number) for number in range(1, 501)]
+        jobs = [wake(number) for number in range(1, 1501)]
         certificate = self.certificate()
         dispatcher = self.dispatch(certificate)
         await self.submit(*jobs)
@@ -328,7 +328,7 @@ class CredentialTests(DispatcherCase):
 
         self.credentials.remove("mdm")
         await self.simulator.until(lambda: not self.simulator.connections)
-        assert 0 < self.queue.depth < 500
+        assert 0 < self.queue.depth < 1500
         assert [why for _, why in dispatcher.troubles()] == ["its credential cannot be used"]
         self.credentials.put(certificate)
         await self.delivered(*jobs)

@@ -70,7 +70,7 @@ def test_a_credential_comes(site: Site) -> None:
 def test_a_credential_goes_and_comes_back(site: Site) -> None:
     """Its topic is refused meanwhile; what was handed in before waits, or is answered, and is
     delivered once in the end."""
-    site.apple.run(lambda apple: setattr(apple, "conduct", Conduct(latency=0.1, streams=20)))
+    site.apple.run(lambda apple: setattr(apple, "conduct", Conduct(latency=1.0, streams=2)))
     items = pushes(300)
     tail = site.tail
 
@@ -83,6 +83,7 @@ def test_a_credential_goes_and_comes_back(site: Site) -> None:
         status, _ = daemon.api().json("POST", "/v1/pushes", refused)
         site.apple.until(lambda apple: apple.statistics.open_connections == 0, 60)
         waiting = daemon.api().json("GET", "/v1/health")[1]["waiting"]
+        site.apple.run(lambda apple: setattr(apple, "conduct", Conduct()))
         site.tail = tail
         reload(daemon)
         site.until_accepted([item["id"] for item in items])

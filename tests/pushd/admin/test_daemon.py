@@ -120,7 +120,7 @@ def test_another_try(client: AdminClient, daemon: Daemon, apple: Background) -> 
     away = device(0xAAAA)
     apple.run(
         lambda simulator: simulator.rules.add(
-            Rule(prefix=away, status=500, reason="InternalServerError", times=1)
+            Rule(prefix=away, status=429, reason="TooManyRequests", times=1)
         )
     )
     (push,) = pushes(1, first=0xAAAA)
@@ -137,7 +137,7 @@ def test_another_try(client: AdminClient, daemon: Daemon, apple: Background) -> 
     daemon.site.until_accepted([push["id"]])
     wait_until(lambda: get(client, shape.Story, f"/v1/pushes/{push['id']}").state == "accepted")
     story = get(client, shape.Story, f"/v1/pushes/{push['id']}")
-    assert [attempt.why for attempt in story.attempts] == ["500 InternalServerError"]
+    assert [attempt.why for attempt in story.attempts] == ["429 TooManyRequests"]
 
 
 def test_events(client: AdminClient, apple: Background) -> None:
