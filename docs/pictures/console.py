@@ -72,7 +72,7 @@ def photograph_thd(url: str, folder: Path, shots: tuple[tuple[str, str, int, boo
 async def main(folder: Path, shots: tuple[tuple[str, str, int, bool], ...]) -> None:
     """Set the scene, and photograph it."""
     with tempfile.TemporaryDirectory(prefix="netbootd-pictures-") as name:
-        scene = Scene(Path(name), reactor)
+        scene = Scene(Path(name), reactor, root_image_size=48 << 20)
         scene.service.privilegedStartService()
         scene.service.startService()
         try:

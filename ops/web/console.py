@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
@@ -19,6 +19,9 @@ from ops.web.settings import ConsoleSettings
 if TYPE_CHECKING:
     from ops.web.http import WebFactory
     from ops.web.shell import Console
+
+MAX_FORM: Final = 65536
+"""Bytes. No form of ours has a hundredth of it, and strangers reach the one to log in."""
 
 
 class ConsoleService(MultiService):
@@ -112,7 +115,7 @@ class ConsoleService(MultiService):
             explain=console.problem_page,
             login_page=console.login_page,
         )
-        return WebFactory(console.routes(gate), gate, reactor)
+        return WebFactory(console.routes(gate), gate, reactor, max_body=MAX_FORM)
 
 
 def _tls(settings: ConsoleSettings) -> Any:

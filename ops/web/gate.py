@@ -100,6 +100,17 @@ class ConsoleGate:
         here = "" if request.target == "/" else f"?next={quote(request.target)}"
         return _redirect(f"{LOGIN}{here}")
 
+    def is_still_in(self, request: Request) -> bool:
+        """Whether who asked would be let in again: the session may have ended meanwhile."""
+        if self._password is None:
+            return True
+        try:
+            line = self._password.line()
+        except PasswordError:
+            return False
+        token = request.cookie(_cookie_name(request))
+        return self._sessions.find(token, line, is_request=False) is not None
+
     def _require_host(self, request: Request) -> None:
         """A name that a stranger's DNS leads here with is no name of ours (DNS rebinding)."""
         host = _host_of(f"//{request.headers.get('host', '')}")

@@ -22,6 +22,7 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.web import http
 
+from ops.text import escape
 from ops.web.route import (
     Answer,
     Events,
@@ -129,16 +130,20 @@ class Exchange(http.Request):
     _refused = False
     _received = 0
 
+    @property
+    def _most(self) -> int:
+        return self.channel.factory.max_body
+
     def gotLength(self, length: int | None) -> None:
         super().gotLength(  # type: ignore[no-untyped-call]
-            0 if length is None else min(length, MAX_BODY)
+            0 if length is None else min(length, self._most)
         )
-        if length is not None and length > MAX_BODY:
+        if length is not None and length > self._most:
             self._refuse()
 
     def handleContentChunk(self, data: bytes) -> None:
         self._received += len(data)
-        if self._received > MAX_BODY and not self._refused:
+        if self._received > self._most and not self._refused:
             self._refuse()
         if not self._refused:
             super().handleContentChunk(data)  # type: ignore[no-untyped-call]
@@ -150,6 +155,12 @@ class Exchange(http.Request):
             b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
         )
         channel.drop()
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        """All of it is there. Twisted would take forms to pieces here, whoever asks for what."""
+        cast(Any, self.content).seek(0)
+        self.method, self.uri, self.clientproto = command, path, version
+        self.process()
 
     def process(self) -> None:
         if self._refused:
@@ -171,7 +182,8 @@ class Exchange(http.Request):
         except Problem as problem:
             answer = await _settled(factory.gate.explain(request, problem))
         except Exception:
-            _log.failure("{method} {path} failed", method=request.method, path=request.target)
+            path = escape(request.target)
+            _log.failure("{method} {path} failed", method=request.method, path=path)
             wrong = Problem(500, "that went wrong", "the daemon's log says why")
             answer = await _settled(factory.gate.explain(request, wrong))
         if self.channel is not None and not self._disconnected:
@@ -187,7 +199,10 @@ class Exchange(http.Request):
         made = await _settled(route.handler(asked))
         if asked.method not in ("GET", "HEAD"):
             _log.info(
-                "{who}: {method} {path}", who=asked.who, method=asked.method, path=asked.target
+                "{who}: {method} {path}",
+                who=asked.who,
+                method=asked.method,
+                path=escape(asked.target),
             )
         return made
 
@@ -241,7 +256,11 @@ class WebFactory(Factory):
 
     noisy = False
 
-    def __init__(self, routes: Sequence[Route], gate: Gate, reactor: Any) -> None:
+    def __init__(
+        self, routes: Sequence[Route], gate: Gate, reactor: Any, *, max_body: int | None = None
+    ) -> None:
+        """`max_body` is in bytes; None: MAX_BODY."""
+        self.max_body = MAX_BODY if max_body is None else max_body
         self.routes = routes
         self.gate = gate
         self.reactor = reactor

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 from urllib.parse import parse_qs, unquote
 
 import msgspec
@@ -115,6 +115,9 @@ class Events:
     subscribe: Callable[[Callable[[object], None]], Callable[[], None]]
     form: Literal["ndjson", "sse"] = "ndjson"
 
+
+END: Final = object()
+"""Told in place of an event: there will be no more."""
 
 Answer = Json | Page | Events
 Handler = Callable[[Request], Answer | Awaitable[Answer]]

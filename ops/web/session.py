@@ -63,8 +63,9 @@ class Sessions:
             self._sessions.popitem(last=False)
         return token
 
-    def find(self, token: str | None, password: str) -> Session | None:
-        """The session of a cookie, if it is still good."""
+    def find(self, token: str | None, password: str, *, is_request: bool = True) -> Session | None:
+        """The session of a cookie, if it is still good. A request makes it last; that a page is
+        open somewhere does not."""
         if token is None:
             return None
         key = _key(token)
@@ -75,8 +76,9 @@ class Sessions:
         if now - session.seen > IDLE or now - session.began > LIFE or session.password != password:
             del self._sessions[key]
             return None
-        session.seen = now
-        self._sessions.move_to_end(key)
+        if is_request:
+            session.seen = now
+            self._sessions.move_to_end(key)
         return session
 
     def close(self, token: str | None) -> None:

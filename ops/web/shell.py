@@ -83,7 +83,7 @@ class Console:
         return [
             *self._pages,
             *self._forms,
-            Route("GET", "/live", self._lively),
+            Route("GET", "/live", lambda request: self._lively(request, gate)),
             Route("GET", STATIC + "{name}", self._file),
             Route("GET", LOGIN, gate.login_form),
             Route("POST", LOGIN, gate.log_in),
@@ -108,14 +108,14 @@ class Console:
 
         return show
 
-    async def _lively(self, request: Request) -> Answer:
+    async def _lively(self, request: Request, gate: ConsoleGate) -> Answer:
         """`/live?at=/machines?…`: the parts of that page that move."""
         parts = urlsplit(request.query.get("at", "/"))
         route, names = find(self._pages, "GET", parts.path)
         view = self._views[self._pages.index(route)]
         asked = replace(request, path=names, target=parts.path, query=dict(parse_qsl(parts.query)))
         _, content = await _content(view, asked)
-        return self._live.events(content)
+        return self._live.events(content, lambda: gate.is_still_in(request))
 
     async def _page(
         self,

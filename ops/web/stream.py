@@ -12,7 +12,7 @@ from typing import Any, Literal
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
-from ops.web.route import encoded
+from ops.web.route import END, encoded
 
 MAX_WAITING = 256 << 10
 """Bytes that wait for a reader: about a thousand events."""
@@ -51,8 +51,11 @@ class Stream:
             self._end = end
 
     def tell(self, value: object) -> None:
-        """One event."""
+        """One event, or END."""
         if self._is_over:
+            return
+        if value is END:
+            self._finish()
             return
         line = encoded(value)
         self._write(b"data: " + line + b"\n\n" if self._form == "sse" else line + b"\n")
@@ -68,10 +71,18 @@ class Stream:
 
     def _drop(self) -> None:
         request = self._request
-        self._close()
+        self._waiting.clear()
         line = encoded(DROPPED)
         request.write(b"data: " + line + b"\n\n" if self._form == "sse" else line + b"\n")
+        self._finish()
+
+    def _finish(self) -> None:
+        waiting = b"".join(self._waiting)
+        self._close()
+        request = self._request
         channel = request.channel
+        if waiting:
+            request.write(waiting)
         request.unregisterProducer()
         request.finish()
         channel.drop()

@@ -43,6 +43,7 @@ PACKAGES = {
     "nbdkit": "nbdkit",
     "nft": "nftables",
     "nghttp": "nghttp2-client",
+    "nginx": "nginx-light",
     "node": "nodejs",
     "nsenter": "util-linux",
     "openssl": "openssl",

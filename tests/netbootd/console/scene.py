@@ -7,6 +7,7 @@ loopback.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
@@ -64,7 +65,7 @@ MACS = (
 )
 
 
-def write_images_thd(folder: Path) -> None:
+def write_images_thd(folder: Path, root_image_size: int) -> None:
     """What an admin may have."""
     folder.mkdir()
     for name, keys in (
@@ -82,7 +83,7 @@ def write_images_thd(folder: Path) -> None:
         ("Diagnostics.nbi", {"Name": "Diagnostics", "Index": 210, "IsEnabled": False}),
     ):
         sample_bundle_thd(
-            folder / name, root_image_size=48 << 20, kernelcache_size=9 << 20, keys=keys
+            folder / name, root_image_size=root_image_size, kernelcache_size=9 << 20, keys=keys
         )
     entry = folder / "debian"
     entry.mkdir()
@@ -98,15 +99,25 @@ def write_images_thd(folder: Path) -> None:
 class Scene:
     """A daemon with machines."""
 
-    def __init__(self, folder: Path, reactor: Any, *, has_password: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        reactor: Any,
+        *,
+        has_password: bool = True,
+        hosts: Sequence[str] = (),
+        root_image_size: int = 3 << 20,
+    ) -> None:
         self.reactor = reactor
-        write_images_thd(folder / "images")
+        write_images_thd(folder / "images", root_image_size)
         (folder / "password").write_text(hashed_thd(PASSWORD))
         self.bsdp, self.tftp = free_port(), free_port()
         self.folder = folder
         text = CONFIGURATION
         if has_password:
             text += "password_file = '{folder}/password'\n"
+        if hosts:
+            text += f"hosts = {list(hosts)}\n"
         file = folder / "netbootd.toml"
         file.write_text(
             text.format(folder=folder, bsdp=self.bsdp, tftp=self.tftp, http=free_port())

@@ -119,6 +119,20 @@ def test_a_session_ends(gate: Gate) -> None:
     assert isinstance(gate.ask("/", cookie=second), Page)
 
 
+def test_what_moves_ends_with_its_session(gate: Gate) -> None:
+    """A page that is open does not make its session last, and is told nothing after it."""
+    cookie = gate.cookie()
+    request = gate.ask("/live", cookie=cookie)
+    assert isinstance(request, Request)
+
+    before = gate.gate.is_still_in(request)
+    gate.clock.advance(IDLE - 1)
+    still = gate.gate.is_still_in(request)
+    gate.clock.advance(2)
+
+    assert (before, still, gate.gate.is_still_in(request)) == (True, True, False)
+
+
 def test_attempts_are_few(gate: Gate) -> None:
     """Five wrong ones a minute; then nobody at that address gets in until it is over."""
     for _ in range(5):
