@@ -11,7 +11,7 @@ from typing import Any
 from twisted.internet.address import IPv4Address
 from twisted.internet.protocol import Factory, Protocol
 
-from pushd.proxy import MAX_HEAD, ProxyRefused, _request, _Tunnel
+from pushd.proxy import MAX_HEAD, ProxyRefused, _Tunnel, connect_request
 
 
 class _Transport:
@@ -32,7 +32,7 @@ class _Transport:
 
 def target(data: bytes) -> None:
     transport = _Transport()
-    tunnel = _Tunnel(_request("localhost:443", None), Factory.forProtocol(Protocol))
+    tunnel = _Tunnel(connect_request("localhost:443", None), Factory.forProtocol(Protocol))
     told: list[Any] = []
     tunnel.opened.addBoth(told.append)
     tunnel.makeConnection(transport)  # type: ignore[arg-type]
