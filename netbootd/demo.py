@@ -22,7 +22,8 @@ from typing import Any
 from images.author import sample_bundle_thd
 from netbootd.simulate.mac import MacIdentity, Ports, SimulatedMac
 from netbootd.simulate.startup import choose_by
-from netbootd.simulate.watch import BootFailed, BootWatcher, size_text
+from netbootd.simulate.watch import BootFailed, BootWatcher
+from ops.amount import size_text
 from ops.child import Daemon
 
 LOOPBACK = "127.0.0.1"

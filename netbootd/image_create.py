@@ -20,7 +20,7 @@ from images.program import HEAD_BYTES, is_mac_booter, is_mac_kernel
 from netbootd.image_share import share_folder, tell, told_in_one_line
 from netbootd.image_show import shelf_thd
 from netbootd.image_verify import watched
-from netbootd.simulate.watch import size_text
+from ops.amount import size_text
 from ops.cli import Failed
 from ops.table import print_line
 

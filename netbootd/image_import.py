@@ -21,7 +21,7 @@ from images.importer import (
 from netbootd.image_share import share_folder, tell, told_in_one_line
 from netbootd.image_show import LOCK, shelf_thd
 from netbootd.image_verify import is_intact, verified_thd, watched
-from netbootd.simulate.watch import size_text
+from ops.amount import size_text
 from ops.cli import Failed
 from ops.lock import FileLock
 from ops.table import print_line

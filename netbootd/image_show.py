@@ -20,7 +20,7 @@ from images.info import ImageKind, ImageType
 from netbootd import config
 from netbootd.config import Config
 from netbootd.image_list import Listed, State, find, listed, publication_of, record
-from netbootd.simulate.watch import size_text
+from ops.amount import size_text
 from ops.cli import Failed
 from ops.lock import is_held
 from ops.privilege import acting_as, resolve_identity

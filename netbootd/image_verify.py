@@ -17,7 +17,7 @@ from images.errors import BundleError, shown
 from images.verify import Check, Grade, checks_thd
 from netbootd.image_list import Listed, State
 from netbootd.image_show import NOTHING, shelf_thd
-from netbootd.simulate.watch import size_text
+from ops.amount import size_text
 from ops.screen import ScreenWatcher
 from ops.table import print_json, print_line, terminal
 

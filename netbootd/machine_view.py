@@ -15,7 +15,6 @@ from netbootd.boot import BootOutcome
 from netbootd.dhcp.leases import leases_of
 from netbootd.history import boots_of
 from netbootd.machine_list import machine_records
-from netbootd.simulate.watch import size_text
 from netbootd.statement import (
     BOOTS_OF,
     COUNT_BOOTS,
@@ -24,6 +23,7 @@ from netbootd.statement import (
     LOAD_MACHINES,
 )
 from netbootd.stored import Stored, stored
+from ops.amount import size_text
 from ops.cli import Failed
 from ops.table import Cell, print_facts, print_json, print_table
 from ops.web.client import AdminClient, NotRunning

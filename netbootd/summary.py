@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from netbootd import __version__
 from netbootd.config import Config
 from netbootd.interface import Interface
+from ops.amount import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +27,12 @@ def summary(config: Config, interfaces: Sequence[Interface], known: Known) -> st
     """`netbootd 0.1.0 is ready: BSDP 67, TFTP 69 on 10.0.0.1 [eth0]; 1 image, 0 machines known`."""
     served = [f"{name} {port}" for name, port in ports(config)]
     addresses = [f"{a.ip} [{one.name}]" for one in interfaces for a in one.addresses]
-    things = [_counted(known.images, "image", "images")]
+    things = [counted(known.images, "image", "images")]
     if known.boot_entries:
-        things.append(_counted(known.boot_entries, "boot entry", "boot entries"))
+        things.append(counted(known.boot_entries, "boot entry", "boot entries"))
     if known.leases is not None:
-        things.append(_counted(known.leases, "lease", "leases"))
-    things.append(f"{_counted(known.machines, 'machine', 'machines')} known")
+        things.append(counted(known.leases, "lease", "leases"))
+    things.append(f"{counted(known.machines, 'machine', 'machines')} known")
     return (
         f"netbootd {__version__} is ready: {', '.join(served)} on {', '.join(addresses)};"
         f" {', '.join(things)}"
@@ -52,7 +53,3 @@ def ports(config: Config) -> list[tuple[str, int]]:
         )
         if is_on
     ]
-
-
-def _counted(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"

@@ -25,7 +25,7 @@ from rich.text import Text
 from netbootd.admin.client import admin_client
 from netbootd.admin.machines import machine_key
 from netbootd.machine_view import STYLES, duration, moment, seconds_between, title
-from netbootd.simulate.watch import size_text
+from ops.amount import size_text
 from ops.cli import ExitCode, Failed
 from ops.table import print_record, terminal
 from ops.text import escape

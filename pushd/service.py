@@ -26,6 +26,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from ops import log
+from ops.amount import counted
 from ops.config import ConfigError
 from ops.counter import Counters
 from ops.database import Database, StoreError
@@ -197,7 +198,7 @@ class PushService(MultiService):
         await self._ended(super().stopService)
         self.queue.stop()
         await self._ended(self.store.close)
-        waiting = _counted(self.queue.depth, "push waits", "pushes wait")
+        waiting = counted(self.queue.depth, "push waits", "pushes wait")
         self._log.info("pushd has stopped; {waiting}", waiting=waiting)
 
     async def _ended(self, stop: Callable[[], object]) -> None:
@@ -324,11 +325,11 @@ class PushService(MultiService):
         if self.api is not None:
             port = self.api.bound[0][1]
             served = f"API {port} on {', '.join(host for host, _ in self.api.bound)}"
-        credentials = _counted(len(self.credentials.names()), "credential", "credentials")
+        credentials = counted(len(self.credentials.names()), "credential", "credentials")
         unusable = sum(self.credentials.get(name) is None for name in self.credentials.names())
         if unusable:
             credentials += f" ({unusable} unusable)"
-        waiting = _counted(self.queue.depth, "push waits", "pushes wait")
+        waiting = counted(self.queue.depth, "push waits", "pushes wait")
         return f"pushd {__version__} is ready: {served}; {credentials}, {waiting}"
 
 
@@ -346,7 +347,3 @@ def _trust_roots(settings: AppleSettings) -> TrustRoots | None:
         return read_trust_roots_thd(settings.trust_roots)
     except CredentialError as error:
         raise StartError(f"apple.trust_roots: {error}") from error
-
-
-def _counted(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"

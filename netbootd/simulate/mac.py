@@ -25,7 +25,8 @@ from images.dmg import DiskImage, DmgError, Outcome, Verification, inspect_thd, 
 from netbootd.simulate.root_image import RootImageReader
 from netbootd.simulate.startup import Chooser, StartupDisk
 from netbootd.simulate.tftp_get import TftpFailed, fetch
-from netbootd.simulate.watch import BootFailed, BootWatcher, size_text
+from netbootd.simulate.watch import BootFailed, BootWatcher
+from ops.amount import size_text
 from protocols.bsdp.answer import ImageConfirmed
 from protocols.bsdp.class_id import ClassId
 from protocols.bsdp.inform import Machine

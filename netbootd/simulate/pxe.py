@@ -37,7 +37,8 @@ from netbootd.simulate.pxe_dhcp import (
     question,
 )
 from netbootd.simulate.tftp_get import TftpFailed, fetch
-from netbootd.simulate.watch import BootFailed, BootWatcher, size_text
+from netbootd.simulate.watch import BootFailed, BootWatcher
+from ops.amount import size_text
 from protocols.dhcp.option import RawOption
 from protocols.dhcp.registry import SERVER_IDENTIFIER
 from protocols.dhcp.value import MessageType

@@ -31,7 +31,8 @@ from twisted.web.error import Error, SchemeNotSupported
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
-from netbootd.simulate.watch import BootFailed, BootWatcher, size_text
+from netbootd.simulate.watch import BootFailed, BootWatcher
+from ops.amount import size_text
 
 STAGE = "root image"
 CONNECT_ATTEMPTS = 5

@@ -10,9 +10,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+from ops.amount import size_text
 from ops.database import BUSY_TIMEOUT, Schema
 from ops.finding import Finding, Severity
-from ops.look.disk import size
 from ops.state import why_unwritable
 
 SUBJECT: Final = "database"
@@ -72,9 +72,9 @@ def _within(path: Path, schema: Schema, program: str) -> Iterator[Finding]:
     kind = f"schema {version}"
     if version < schema.version:
         kind += f", which the next start brings to {schema.version}"
-    yield Finding(Severity.OK, SUBJECT, f"{path}: whole, {kind}, {size(path.stat().st_size)}")
+    yield Finding(Severity.OK, SUBJECT, f"{path}: whole, {kind}, {size_text(path.stat().st_size)}")
     if not is_at_rest:
         log = path.with_name(path.name + "-wal").stat().st_size
         if log > LONG_LOG:
-            text = f"its write-ahead log has {size(log)}: somebody reads it for hours"
+            text = f"its write-ahead log has {size_text(log)}: somebody reads it for hours"
             yield Finding(Severity.WARNING, SUBJECT, text, f"end what has {path.name} open")

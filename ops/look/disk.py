@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ops.amount import size_text
 from ops.finding import Finding, Severity
 
 SUBJECT: Final = "disk space"
@@ -49,7 +50,7 @@ def existing(path: Path) -> Path:
 def _about(places: list[Place], there: Path) -> Finding:
     usage = shutil.disk_usage(there)
     names = ", ".join(dict.fromkeys(place.name for place in places))
-    text = f"{names}: {size(usage.free)} of {size(usage.total)} are free ({there})"
+    text = f"{names}: {size_text(usage.free)} of {size_text(usage.total)} are free ({there})"
     is_written = any(place.is_written for place in places)
     files = os.statvfs(there).f_favail if hasattr(os, "statvfs") else FEW_FILES
     has_inodes = hasattr(os, "statvfs") and os.statvfs(there).f_files > 0  # btrfs counts none
@@ -63,13 +64,3 @@ def _about(places: list[Place], there: Path) -> Finding:
     else:
         severity, remedy = Severity.OK, ""
     return Finding(severity, SUBJECT, text, remedy)
-
-
-def size(number: int) -> str:
-    """`1.4 GiB`."""
-    value, unit = float(number), "bytes"
-    for larger in ("KiB", "MiB", "GiB", "TiB"):
-        if value < 1024:
-            break
-        value, unit = value / 1024, larger
-    return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from ops.amount import counted, size_text
 from ops.cli import config_option
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def _list_lanes(client: AdminClient, query: dict[str, Any], limit: int, as_json:
         right=["waiting", "sending", "retrying"],
     )
     if len(found.lanes) > 1:
-        click.echo(f"{found.waiting:,} in all, {_size(found.size)}")
+        click.echo(f"{found.waiting:,} in all, {size_text(found.size)}")
     if found.next:
         click.echo(f"Only {len(found.lanes)} topics are shown; there are more.", err=True)
 
@@ -200,7 +201,7 @@ def retry(configuration: Path | None, as_json: bool, **which: Any) -> None:
         return
     pushes, lanes = done["pushes"], done["lanes"]
     click.echo(
-        f"{_counted(pushes, 'push', 'pushes')} and {_counted(lanes, 'topic', 'topics')} "
+        f"{counted(pushes, 'push', 'pushes')} and {counted(lanes, 'topic', 'topics')} "
         "tried again now."
     )
 
@@ -232,7 +233,7 @@ def cancel(configuration: Path | None, as_json: bool, yes: bool, **which: Any) -
     else:
         click.echo(_told(done))
     if done["unknown"]:
-        raise Failed(f"{_counted(done['unknown'], 'id is', 'ids are')} unknown")
+        raise Failed(f"{counted(done['unknown'], 'id is', 'ids are')} unknown")
 
 
 def _cancelled(client: AdminClient, selection: Selection) -> dict[str, int]:
@@ -250,7 +251,7 @@ def _cancelled(client: AdminClient, selection: Selection) -> dict[str, int]:
 
 
 def _told(done: dict[str, int]) -> str:
-    text = f"{_counted(done['cancelled'], 'push', 'pushes')} taken back"
+    text = f"{counted(done['cancelled'], 'push', 'pushes')} taken back"
     if done["too_late"]:
         text += f"; {done['too_late']:,} too late: Apple has them, or they have an outcome"
     return f"{text}."
@@ -278,14 +279,3 @@ def _meant(which: dict[str, Any]) -> str:
         return "everything that waits"
     named = (f"{name} {which[name]}" for name in ("credential", "topic", "device") if which[name])
     return f"all that waits for {' and '.join(named)}"
-
-
-def _counted(number: int, one: str, more: str) -> str:
-    return f"{number:,} {one if number == 1 else more}"
-
-
-def _size(size: int) -> str:
-    for unit, name in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
-        if size >= unit:
-            return f"{size / unit:.1f} {name}"
-    return f"{size} bytes"

@@ -10,7 +10,7 @@ from rich.console import Console
 from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
 
-from netbootd.simulate.watch import BootFailed, BootWatcher, size_text
+from netbootd.simulate.watch import BootFailed, BootWatcher
 from ops import show as show_module
 from ops.screen import MAX_RESULT, ScreenWatcher
 from ops.show import show
@@ -163,22 +163,6 @@ def test_the_cursor_comes_back() -> None:
     screen.watcher.close()
 
     assert screen.raw.rindex("\x1b[?25h") > screen.raw.rindex("\x1b[?25l")
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [
-        (0, "0 bytes"),
-        (1023, "1023 bytes"),
-        (1024, "1.0 KiB"),
-        (70_001, "68.4 KiB"),
-        (25 << 20, "25.0 MiB"),
-        (5 << 40, "5120.0 GiB"),
-    ],
-)
-def test_size_text(size: int, text: str) -> None:
-    """Sizes in binary units, as far as GiB."""
-    assert size_text(size) == text
 
 
 class TestShow:

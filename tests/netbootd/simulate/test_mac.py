@@ -12,7 +12,8 @@ from random import Random
 from images.catalog import Catalog, Root
 from netbootd.simulate.mac import Boot, MacIdentity, Ports, SimulatedMac
 from netbootd.simulate.startup import Chooser, choose_by
-from netbootd.simulate.watch import BootFailed, size_text
+from netbootd.simulate.watch import BootFailed
+from ops.amount import size_text
 from protocols.bsdp.answer import ImageConfirmed
 from protocols.bsdp.menu import Choice
 from tests.images.folder import make_folder
