@@ -20,7 +20,7 @@ from tests.interop.dhcp_server import row, serve
 from tests.interop.lab import Process, wait_until
 from tests.interop.lessor import dnsmasq
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
 
 NETBOOTCTL = str(Path(sys.executable).with_name("netbootctl"))
 HOLDER = """

@@ -18,7 +18,7 @@ from tests.interop.lab import Host, wait_until
 from tests.interop.lessor import dnsmasq
 from tests.interop.peer import peer_file
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
 
 NETBOOTCTL = str(Path(sys.executable).with_name("netbootctl"))
 DHCP = """\
