@@ -41,6 +41,7 @@ from ops.owner import owners_of
 from ops.privilege import Identity, acting_as, resolve_identity
 from ops.start import StartError
 from ops.state import why_unwritable
+from ops.web.check import about_console
 from protocols.dhcp.route import SERVER_PORT
 
 AS_ROOT: Final = "run this as root"
@@ -78,6 +79,7 @@ def findings_of(file: Path | None) -> Iterator[Finding]:
     yield from about_certificate(settings)
     yield from about_state(settings)
     yield from about_log(settings.log, "netbootd", settings.state.directory)
+    yield from about_console(settings.console, lock_of(settings))
 
 
 def identity_of(settings: Config) -> Identity | None:

@@ -24,6 +24,7 @@ from ops.log_destination import about_log
 from ops.privilege import acting_as, resolve_identity
 from ops.start import StartError, bind_error
 from ops.state import why_unwritable
+from ops.web.check import about_console
 from pushd import config
 from pushd.api.access import ClientsFile, load_clients
 from pushd.api.tls import load_tls
@@ -56,6 +57,8 @@ def findings_of(file: Path | None) -> Iterator[Finding]:
         yield from list(_credentials(settings))
     yield from _state(settings)
     yield from about_log(settings.log, "pushd", settings.state.directory)
+    path = config.database(settings)
+    yield from about_console(settings.console, path.with_name(f"{path.name}.lock"))
 
 
 def _api(settings: Config) -> Iterator[Finding]:

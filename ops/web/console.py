@@ -37,7 +37,7 @@ class ConsoleService(MultiService):
         self._reactor = reactor
         self._settings = settings
         self._make = make
-        self._tls = None if settings.certificate is None else _tls(settings)
+        self._tls = None if settings.certificate is None else tls_of(settings)
         self._factory = Lazy(self._made, "console")
         self._ports: list[Any] = []
 
@@ -118,7 +118,8 @@ class ConsoleService(MultiService):
         return WebFactory(console.routes(gate), gate, reactor, max_body=MAX_FORM)
 
 
-def _tls(settings: ConsoleSettings) -> Any:
+def tls_of(settings: ConsoleSettings) -> Any:
+    """From the files that are named. Raises StartError."""
     from ops.config import ConfigError
     from ops.tls import load_server_tls
 
