@@ -76,8 +76,8 @@ def hand_over(directory: Path, identity: Identity, *prefixes: str) -> None:
     daemon, without privileges, could have put one there. Raises OSError.
     """
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if os.geteuid() == identity.uid:
-        return  # and a service may be forbidden to give anything away
+    if os.geteuid() != 0:
+        return  # we are `identity`, and a service may be forbidden to give anything away
     names = os.listdir(directory)
     ours = [name for name in names if name.startswith(prefixes)]
     for name in ours:
