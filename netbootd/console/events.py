@@ -29,9 +29,13 @@ def line_of(event: Event) -> str:
         return f"{event.service}: {escape(event.name)}, {size(event.sent)} of {size(event.size)}"
     lines = _Lines()
     boot_log(cast(Logger, lines))(event)
-    line = "; ".join(lines.lines) or kind(type(event).__name__).replace("_", " ")
-    for known in (f"{event.machine} ", f"{event.address} "):
-        line = line.replace(f": {known}", ": ", 1)
+    said = "; ".join(_shortened(line, event) for line in lines.lines)
+    return escape(said, 1000) or kind(type(event).__name__).replace("_", " ")
+
+
+def _shortened(line: str, event: Event) -> str:
     if line.startswith("NetBoot: ["):
-        line = line.partition("] ")[2]
-    return escape(line, 1000)
+        return line.partition("] ")[2]
+    for known in (f": {event.machine} ", f": {event.address} "):
+        line = line.replace(known, ": ", 1)
+    return line

@@ -85,6 +85,8 @@ def _curve(series: Series, top: float) -> list[Tag]:
             (x * step, HEIGHT - HEIGHT * min(value, top) / top)
             for x, value in enumerate(run, start=first)
         ]
+        if len(points) == 1:  # a line has two ends
+            points = [(max(0.0, points[0][0] - step), points[0][1]), points[0]]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
         under = f"{points[0][0]:.1f},{HEIGHT} {path} {points[-1][0]:.1f},{HEIGHT}"
         shapes.append(Tag("polygon", attributes={"points": under, "class": f"under {series.kind}"}))

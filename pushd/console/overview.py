@@ -49,7 +49,7 @@ class Overview:
         shown = [
             ("Waiting", number(status.waiting), waits),
             ("With Apple", number(status.sending), "busy" if status.sending else ""),
-            ("Delivered since the start", number(outcomes.accepted), "good"),
+            ("Delivered", number(outcomes.accepted), "good"),
             ("Not delivered", number(outcomes.refused), "bad" if outcomes.refused else ""),
             ("Connections", number(status.connections), ""),
         ]

@@ -2,6 +2,9 @@
 "use strict";
 
 (() => {
+  const here = document.querySelector("nav [aria-current]");
+  if (here) here.scrollIntoView({ block: "nearest", inline: "nearest" });
+
   const main = document.querySelector("main[data-live]");
   const status = document.getElementById("live");
   if (!main || !status || !window.EventSource) return;
