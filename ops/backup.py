@@ -21,7 +21,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from ops.database import BUSY_TIMEOUT, Database, Schema, StoreError, sync_folder_thd
+from ops.database import BUSY_TIMEOUT, Database, Schema, StoreError
+from ops.folder import sync_folder_thd
 from ops.lock import FileLock
 
 MANIFEST: Final = "backup_manifest"

@@ -28,6 +28,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from ops.folder import sync_folder_thd
 from ops.lock import FileLock
 from ops.unit import Unit
 
@@ -326,17 +327,6 @@ class Database:
         return StoreError(
             f"{name}: {error.strerror}", f"give {_me()} a folder to write in, or name another one"
         )
-
-
-def sync_folder_thd(folder: Path) -> None:
-    """Have the new entries of a folder on disk, too, where a folder can be opened."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _me() -> str:

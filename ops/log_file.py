@@ -24,6 +24,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from ops.folder import sync_folder_thd
+
 MODE = 0o640
 """Of logs and archives: for the daemon, and a group of readers."""
 
@@ -237,7 +239,7 @@ def _archive(folder: Path, name: str, count: int, rotated: Path) -> None:
         _compressed(rotated, part)
         _shift(folder, name, count, numbers)
         os.replace(part, _archived(folder, name, 1))
-        _sync(folder)
+        sync_folder_thd(folder)
     rotated.unlink()
 
 
@@ -346,13 +348,3 @@ def _same(path: Path, descriptor: int) -> bool:
         return os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(descriptor))
     except FileNotFoundError:
         return False
-
-
-def _sync(folder: Path) -> None:
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

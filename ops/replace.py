@@ -6,6 +6,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from ops.folder import sync_folder_thd
+
 
 def replace_file(
     path: Path, content: bytes, *, mode: int = 0o600, owner: tuple[int, int] | None = None
@@ -34,7 +36,7 @@ def replace_file(
     except BaseException:
         os.unlink(name)
         raise
-    _sync(path.parent)
+    sync_folder_thd(path.parent)
 
 
 def _give(
@@ -45,13 +47,3 @@ def _give(
     if owner is not None:
         os.fchown(descriptor, *owner)
     os.fchmod(descriptor, mode)
-
-
-def _sync(folder: Path) -> None:
-    """So that the new name survives a loss of power, too. Windows knows no such thing."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
