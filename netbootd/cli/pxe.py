@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netbootd.cli.leases import Address, Machine
-from ops.cli import ExitCode, Failed
+from netbootd.cli.simulated import run_boot
+from ops.cli import Failed
 
 if TYPE_CHECKING:
     from netbootd.simulate.pxe import Place
@@ -75,21 +76,7 @@ def pxe(ctx: click.Context, /, interface: str | None, as_json: bool, **given: An
         )
         return await simulated.boot()
 
-    ctx.exit(_run(title, boot, as_json=as_json))
-
-
-def _run(title: str, boot: Any, *, as_json: bool) -> ExitCode:
-    from ops.show import show
-
-    if not as_json:
-        return ExitCode.OK if show(title, boot, not_done="Not booted") else ExitCode.FAILED
-    from ops.record import Recorder
-    from ops.table import print_json
-
-    recorder = Recorder(title)
-    recorder.run(boot)
-    print_json(recorder.record())
-    return ExitCode.OK if recorder.went_well else ExitCode.FAILED
+    ctx.exit(run_boot(title, boot, as_json=as_json))
 
 
 def _architecture(platform: str, *, is_http: bool) -> Any:
