@@ -33,7 +33,7 @@ def example() -> None:
 
 @config.command(short_help="Make the first configuration.")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
-@click.option("--defaults", is_flag=True, help="Ask nothing: take what would be proposed.")
+@click.option("--yes", "-y", is_flag=True, help="Ask nothing: take what would be proposed.")
 @click.option("--public", is_flag=True, help="Programs on other computers hand in pushes, too.")
 @click.option("--port", type=click.IntRange(0, 65535), help="TCP port of the API. Default: 8443.")
 @click.option(
@@ -53,7 +53,7 @@ def example() -> None:
 )
 @click.option("--user", metavar="NAME", help=f"User to become. Default: {USER}, if it exists.")
 @click.pass_context
-def init(ctx: click.Context, /, file: Path | None, defaults: bool, **given: Any) -> None:
+def init(ctx: click.Context, /, file: Path | None, yes: bool, **given: Any) -> None:
     """Make a configuration by question and answer: FILE, and beside it what it names: the API's
     certificate and the file of clients with the first one's token.
 
@@ -67,14 +67,14 @@ def init(ctx: click.Context, /, file: Path | None, defaults: bool, **given: Any)
     if os.path.lexists(file):
         raise Failed(f"{file} exists; edit it, or name another file")
     click.echo(f"pushd {__version__}: {file}")
-    ask = _Questions(defaults)
+    ask = _Questions(is_silent=yes)
     try:
         answers = _answers(file, ask, given)
         written = _write(answers)
         _tell(answers, written)
         _take_in_credential(ctx, file, ask)
     except click.Abort as error:
-        raise Failed("nobody answers; to take what is proposed, say --defaults") from error
+        raise Failed("nobody answers; to take what is proposed, say --yes") from error
     _finish(ctx, file)
 
 
@@ -88,8 +88,8 @@ def _usual() -> Path:
 class _Questions:
     """Asks, or takes what would be proposed."""
 
-    def __init__(self, defaults: bool) -> None:
-        self.is_silent = defaults
+    def __init__(self, *, is_silent: bool) -> None:
+        self.is_silent = is_silent
 
     def text(self, question: str, proposed: str = "", hint: str = "") -> str:
         if self.is_silent:

@@ -210,7 +210,7 @@ def retry(configuration: Path | None, as_json: bool, **which: Any) -> None:
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @_selection
 @click.option("--all", "everything", is_flag=True, help="Everything that waits.")
-@click.option("--yes", is_flag=True, help="Do not ask whether that is meant.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask whether that is meant.")
 @config_option("pushd")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def cancel(configuration: Path | None, as_json: bool, yes: bool, **which: Any) -> None:

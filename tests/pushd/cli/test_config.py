@@ -46,7 +46,7 @@ def token_in(output: str) -> str:
 class TestDefaults:
     def test_everything_that_a_start_needs(self, folder: Path) -> None:
         """Certificate, key, clients and configuration; keys are readable by their owner alone."""
-        result = init(folder, "--defaults", "--port", "0")
+        result = init(folder, "--yes", "--port", "0")
 
         assert result.exit_code == 0, result.output
         settings = load(folder / "pushd.toml")
@@ -59,7 +59,7 @@ class TestDefaults:
 
     def test_the_token_opens(self, folder: Path) -> None:
         """What is shown is the secret of what stands in the file of clients."""
-        result = init(folder, "--defaults", "--client", "mdm-server")
+        result = init(folder, "--yes", "--client", "mdm-server")
 
         (client,) = load_clients(folder / "clients.toml").clients
         assert client.name == "mdm-server"
@@ -68,7 +68,7 @@ class TestDefaults:
 
     def test_it_is_annotated(self, folder: Path) -> None:
         """What is there is explained; what is default is left out."""
-        init(folder, "--defaults")
+        init(folder, "--yes")
 
         text = (folder / "pushd.toml").read_text()
         assert "# PEM file with the private key, not encrypted.\nkey = " in text
@@ -79,11 +79,11 @@ class TestDefaults:
         folder.mkdir()
         (folder / "api.key").write_text("precious")
 
-        beside = init(folder, "--defaults")
+        beside = init(folder, "--yes")
         (folder / "api.key").unlink()
-        init(folder, "--defaults")
+        init(folder, "--yes")
         before = {path: path.read_bytes() for path in folder.iterdir()}
-        again = init(folder, "--defaults")
+        again = init(folder, "--yes")
 
         assert (beside.exit_code, again.exit_code) == (1, 1)
         assert "api.key exists; move it away" in beside.stderr
@@ -93,7 +93,7 @@ class TestDefaults:
 
 class TestQuestions:
     def test_enter_takes_what_is_proposed(self, folder: Path) -> None:
-        """The same as --defaults."""
+        """The same as --yes."""
         result = init(folder, answers=[*answers(), ""])
 
         assert result.exit_code == 0, result.output
@@ -159,5 +159,5 @@ class TestQuestions:
         result = init(folder, answers=[])
 
         assert result.exit_code == 1
-        assert "to take what is proposed, say --defaults" in result.stderr
+        assert "to take what is proposed, say --yes" in result.stderr
         assert not folder.exists()
