@@ -33,7 +33,7 @@ from .peer import missing, need_namespaces, peer
 NAMESPACES = Path("/run/netns")
 TUN = Path("/dev/net/tun")
 CLONE_NEWNET = 0x40000000
-PATIENCE = 15.0
+PATIENCE = 60.0
 """Seconds that anything local may take on a busy machine before we call it broken."""
 
 POLL = 0.01
