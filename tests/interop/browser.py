@@ -12,11 +12,13 @@ import base64
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -43,7 +45,9 @@ class Browser:
     """One Chromium with a profile of its own."""
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="netbootd-chromium-")
+        self._folder = tempfile.TemporaryDirectory(
+            prefix="netbootd-chromium-", ignore_cleanup_errors=True
+        )
         to_them, self._out = os.pipe()
         self._in, from_them = os.pipe()
         command = [
@@ -73,6 +77,7 @@ class Browser:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
         os.close(to_them)
         os.close(from_them)
@@ -91,6 +96,8 @@ class Browser:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        with suppress(ProcessLookupError):  # its helpers, should one have stayed
+            os.killpg(self._process.pid, signal.SIGKILL)
         os.close(self._in)
         self._folder.cleanup()
 
