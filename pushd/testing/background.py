@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 
 from pushd.testing.simulator import Simulator
 
-PATIENCE: Final = 10.0
+PATIENCE: Final = 30.0
 """Seconds until something that must happen counts as failed."""
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-PATIENCE = 5.0
+PATIENCE = 60.0
 """Real seconds until something that must happen counts as failed."""
 
 

@@ -31,7 +31,7 @@ TOPIC = "com.example.app"
 TOKEN = "ab" * 32
 APNS_ID = "123e4567-e89b-12d3-a456-4266554400a0"
 PAYLOAD = b'{"aps":{"alert":"Hello"}}'
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 GOAWAY = 7
