@@ -1,4 +1,4 @@
-"""What the site has beside its pages: pictures in both schemes, the changelog of the next version."""
+"""What the site has beside its pages: pictures in both schemes, the next version's changelog."""
 
 from __future__ import annotations
 
