@@ -27,15 +27,15 @@ from netbootd.config import Config, state_directory
 from netbootd.descriptors import descriptors_for
 from netbootd.http.secure import CredentialsError, load_chain
 from netbootd.interface import Interface, read_interfaces, served
-from netbootd.machine_view import local
+from netbootd.machine_view import moment
 from netbootd.service import DATABASE
 from netbootd.statement import SCHEMA
-from ops.cli import ExitCode, Failed
-from ops.config import ConfigError
-from ops.doctor import Check, doctor
+from ops.cli import ExitCode
+from ops.doctor import Check, doctor_of
 from ops.finding import Finding, Severity
 from ops.look.certificate import about_certificates
 from ops.look.clock import about_clock
+from ops.look.daemon import Asked, about_daemon, ask
 from ops.look.database import about_database
 from ops.look.disk import Place, about_disks
 from ops.look.process import (
@@ -47,7 +47,6 @@ from ops.look.process import (
 )
 from ops.privilege import acting_as, resolve_identity
 from ops.start import StartError
-from ops.web.client import AdminClient, NotRunning
 
 DAEMON: Final = "netbootd"
 GOES_BY_THE_CLOCK: Final = "the ends of leases, certificates and log lines go by it"
@@ -55,18 +54,12 @@ GOES_BY_THE_CLOCK: Final = "the ends of leases, certificates and log lines go by
 
 def run(configuration: Path | None, *, as_json: bool) -> ExitCode:
     """Look at everything, and tell: FAILED if something is wrong."""
-    name = str(configuration) if configuration else "without a configuration file"
-    title = f"netbootd {__version__}, {name}"
-    try:
-        settings = config.load(configuration)
-    except ConfigError as error:
-        wrong = Finding.of(Severity.ERROR, "configuration", str(error))
-        return doctor(
-            title, [Check(subject="configuration", look=lambda: [wrong])], as_json=as_json
-        )
-    good = Finding(Severity.OK, "configuration", name)
-    checks = [Check(subject="configuration", look=lambda: [good])]
-    return doctor(title, checks + Patient(settings).checks(), as_json=as_json)
+    return doctor_of(
+        f"{DAEMON} {__version__}",
+        configuration,
+        lambda: Patient(config.load(configuration)).checks(),
+        as_json=as_json,
+    )
 
 
 class Patient:
@@ -82,7 +75,6 @@ class Patient:
         self._settings = settings
         self._all_interfaces = interfaces
         self._now = now
-        self._objection = ""
 
     def checks(self) -> list[Check]:
         """All looks, those first that explain the others."""
@@ -102,18 +94,13 @@ class Patient:
         return [Check(subject=subject, look=look) for subject, look in looks]
 
     @cached_property
-    def _status(self) -> dict[str, Any] | None:
+    def _asked(self) -> Asked:
         """What a running netbootd says of itself."""
-        directory = state_directory(self._settings.state)
-        try:
-            client = AdminClient.find(DAEMON, self._settings.admin, directory)
-            status: dict[str, Any] = client.get("/v1/status")
-        except NotRunning:
-            return None
-        except Failed as error:
-            self._objection = str(error)
-            return None
-        return status
+        return ask(DAEMON, self._settings.admin, self._directory)
+
+    @property
+    def _status(self) -> dict[str, Any] | None:
+        return self._asked.status
 
     @cached_property
     def _interfaces(self) -> tuple[Interface, ...]:
@@ -125,20 +112,8 @@ class Patient:
 
     def _daemon(self) -> Iterator[Finding]:
         status = self._status
-        if status is not None:
-            since = local(status["started_at"])
-            text = f"runs since {since}, version {status['version']} (pid {status['pid']})"
-            if status["version"] != __version__:
-                text += f"; {__version__} is installed"
-                yield Finding(Severity.WARNING, DAEMON, text, "restart it")
-            else:
-                yield Finding(Severity.OK, DAEMON, text)
-        elif self._objection:
-            yield Finding.of(Severity.SKIPPED, DAEMON, f"was not asked: {self._objection}")
-        else:
-            text = f"does not run with its state in {self._directory}"
-            remedy = "start it, or name the configuration that it runs with: --config FILE"
-            yield Finding(Severity.WARNING, DAEMON, text, remedy)
+        since = None if status is None else moment(status["started_at"])
+        yield from about_daemon(DAEMON, self._asked, __version__, self._directory, since=since)
 
     # What it may do.
 

@@ -21,9 +21,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, TextIO
 
 from ops.cli import ExitCode
+from ops.config import ConfigError
 from ops.finding import Finding, Severity
 
 NARROW: Final = 70
@@ -82,6 +84,23 @@ def doctor(
             out.flush()  # some looks take seconds
         out.write(f"{summary(findings)}\n")
     return ExitCode.FAILED if _count(findings)[Severity.ERROR] else ExitCode.OK
+
+
+def doctor_of(
+    daemon: str, configuration: Path | None, checks: Callable[[], Sequence[Check]], *, as_json: bool
+) -> ExitCode:
+    """Look at a configuration, and at what `checks` makes of it, which raises ConfigError if it is
+    wrong. `daemon` is its name and version."""
+    name = str(configuration) if configuration else "without a configuration file"
+    subject = "configuration"
+    try:
+        looks = checks()
+        found = Finding(Severity.OK, subject, name)
+    except ConfigError as error:
+        looks = ()
+        found = Finding.of(Severity.ERROR, subject, str(error))
+    first = Check(subject=subject, look=lambda: [found])
+    return doctor(f"{daemon}, {name}", [first, *looks], as_json=as_json)
 
 
 def report(findings: Sequence[Finding]) -> dict[str, Any]:

@@ -20,13 +20,15 @@ from typing import Any, Final
 
 from cryptography import x509
 
-from ops.cli import ExitCode, Failed
+from ops.amount import counted
+from ops.cli import ExitCode
 from ops.config import ConfigError
 from ops.descriptor import SPARE
-from ops.doctor import Check, doctor
+from ops.doctor import Check, doctor_of
 from ops.finding import Finding, Severity
 from ops.look.certificate import about_certificates, about_expiry
 from ops.look.clock import about_clock
+from ops.look.daemon import Asked, about_daemon, ask
 from ops.look.database import about_database
 from ops.look.disk import Place, about_disks
 from ops.look.process import (
@@ -39,7 +41,6 @@ from ops.look.process import (
 from ops.owner import owners_of
 from ops.privilege import resolve_identity
 from ops.start import StartError, bind_error
-from ops.web.client import AdminClient, NotRunning
 from pushd import __version__, config
 from pushd.api.access import load_clients
 from pushd.api.tls import load_tls
@@ -62,6 +63,7 @@ DAEMON: Final = "pushd"
 GOES_BY_THE_CLOCK: Final = "Apple refuses signatures that are an hour off, and certificates end"
 ENVIRONMENTS: Final[tuple[Environment, ...]] = ("production", "development")
 APPLE_PORTS: Final = (443, 2197)
+WAITING: Final = ("push waits", "pushes wait")
 SHOWN: Final = 20
 """Troubles of a running daemon that are told."""
 
@@ -69,19 +71,12 @@ SHOWN: Final = 20
 def run(configuration: Path | None, *, connect: bool, as_json: bool) -> ExitCode:
     """Look at everything, and tell: FAILED if something is wrong. Without `connect`, Apple is left
     alone."""
-    name = str(configuration) if configuration else "without a configuration file"
-    title = f"pushd {__version__}, {name}"
-    try:
-        settings = config.load(configuration)
-    except ConfigError as error:
-        wrong = Finding.of(Severity.ERROR, "configuration", str(error))
-        return doctor(
-            title, [Check(subject="configuration", look=lambda: [wrong])], as_json=as_json
-        )
-    good = Finding(Severity.OK, "configuration", name)
-    checks = [Check(subject="configuration", look=lambda: [good])]
-    checks += Patient(settings).checks(connect=connect)
-    return doctor(title, checks, as_json=as_json)
+    return doctor_of(
+        f"{DAEMON} {__version__}",
+        configuration,
+        lambda: Patient(config.load(configuration)).checks(connect=connect),
+        as_json=as_json,
+    )
 
 
 class Patient:
@@ -92,7 +87,6 @@ class Patient:
     ) -> None:
         self._settings = settings
         self._now = now
-        self._objection = ""
         self._unreached: set[Environment] = set()
         """Those that are not, by the port of the settings."""
 
@@ -114,32 +108,26 @@ class Patient:
     # The daemon itself.
 
     @cached_property
-    def _status(self) -> dict[str, Any] | None:
+    def _asked(self) -> Asked:
         """What a running pushd says of itself."""
-        directory = state_directory(self._settings.state)
-        try:
-            client = AdminClient.find(DAEMON, self._settings.admin, directory)
-            status: dict[str, Any] = client.get("/v1/status")
-        except NotRunning:
-            return None
-        except Failed as error:
-            self._objection = error.message
-            return None
-        return status
+        return ask(DAEMON, self._settings.admin, state_directory(self._settings.state))
+
+    @property
+    def _status(self) -> dict[str, Any] | None:
+        return self._asked.status
 
     def _daemon(self) -> Iterator[Finding]:
         status = self._status
+        since, doing = None, ""
         if status is not None:
-            waiting = status["waiting"]
-            text = f"runs, version {status['version']}; {waiting:,} pushes wait"
-            yield Finding(Severity.OK, DAEMON, text)
+            since = datetime.fromtimestamp(status["started_at"] / 1000, UTC)
+            doing = f"; {counted(status['waiting'], *WAITING)}"
+        directory = state_directory(self._settings.state)
+        yield from about_daemon(
+            DAEMON, self._asked, __version__, directory, since=since, doing=doing
+        )
+        if status is not None:
             yield from _troubles(status)
-        elif self._objection:
-            yield Finding.of(Severity.SKIPPED, DAEMON, f"was not asked: {self._objection}")
-        else:
-            text = f"does not run with its state in {state_directory(self._settings.state)}"
-            remedy = "start it, or name the configuration that it runs with: --config FILE"
-            yield Finding(Severity.SKIPPED, DAEMON, text, remedy)
 
     def _rights(self) -> Iterator[Finding]:
         settings, port = self._settings, self._settings.api.port
@@ -181,7 +169,7 @@ class Patient:
             load_tls(api)
             chain = x509.load_pem_x509_certificates(api.certificate.read_bytes())
             name = str(api.certificate)
-            yield from about_certificates("API", name, chain, self._now(), reload="restart pushd")
+            yield from about_certificates("API", name, chain, self._now(), reload="reload pushd")
             if not api.anonymous:
                 yield from clients_findings(self._settings, load_clients(api.clients))
         except ConfigError as error:

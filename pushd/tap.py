@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from ops import daemon
-from ops.reload import HangUp, Reload
+from ops.reload import HangUp
 from ops.service.inherited import environment_of_start, inherited_of
 from pushd import config
 from pushd.config import Config
+from pushd.reload import reload_of
 from pushd.service import PushService
 from pushd.world import World
 
@@ -44,25 +45,6 @@ class _Told(daemon.Told, PushService):
     pass
 
 
-AT_ONCE: Final = frozenset(
-    (
-        "api.certificate",
-        "api.client_authority",
-        "api.clients",
-        "api.key",
-        "api.minimum_version",
-        "apple.trust_roots",
-        "credential",
-    )
-)
-"""Settings that SIGHUP applies."""
-
-
-def at_once(key: str) -> bool:
-    """Whether a running daemon goes by a change of this setting."""
-    return key in AT_ONCE
-
-
 def makeService(options: Options) -> PushService:
     """The whole daemon, its port bound. Raises SystemExit, with one line, where it cannot be."""
     from twisted.internet import reactor
@@ -70,7 +52,6 @@ def makeService(options: Options) -> PushService:
     inherited = inherited_of(environment_of_start(), pid=os.getpid())
     world = World(reactor=reactor, inherited=inherited)
     settings: Config = options.settings
-    file = options.file
     service = daemon.made(
         options,
         lambda: _Told(settings, world),
@@ -78,9 +59,7 @@ def makeService(options: Options) -> PushService:
         reactor=reactor,
         inherited=inherited,
     )
-    how = Reload(
-        daemon="pushd", load=lambda: config.load(file), apply=service.apply, at_once=at_once
-    )
+    how = reload_of(options.file, service.apply)
     hang_up = HangUp(
         how, settings, call_soon=world.reactor.callFromThread, around=service.reloading
     )
