@@ -6,10 +6,15 @@ import re
 from pathlib import Path
 from typing import Any
 
+from pygments.lexers.shell import BashSessionLexer
+
 KINDS = ("added", "changed", "fixed", "removed")
 POINTER = " Unreleased changes are in [changes](changes/README.md)."
 MARK = "<!-- towncrier: newer versions go below this line -->\n"
 PICTURE = re.compile(r"!\[([^]]+)\]\((pictures/[\w-]+)\.png\)")
+
+BashSessionLexer._ps1rgx = re.compile(r"((?:other|mac)?[$#] )(.*\n?)")
+"""The prompts of these pages; to Pygments, those of other computers would be output."""
 
 
 def unreleased(folder: Path) -> str:
