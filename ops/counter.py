@@ -23,6 +23,7 @@ class Counter:
         self.value = 0
 
     def inc(self, by: int = 1) -> None:
+        """Count one more, or `by`."""
         self.value += by
 
     def __repr__(self) -> str:

@@ -32,6 +32,7 @@ class Duration(float):
 
     @classmethod
     def parse(cls, text: str) -> Self:
+        """The value that an operator wrote. Raises ValueError if it is not of this form."""
         match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(ms|s|m|h)", text, re.ASCII)
         if match is None:
             raise ValueError(text)
@@ -52,6 +53,7 @@ class ByteSize(int):
 
     @classmethod
     def parse(cls, text: str) -> Self:
+        """The value that an operator wrote. Raises ValueError if it is not of this form."""
         match = re.fullmatch(r"([0-9]{1,12}) ?(B|KiB|MiB|GiB)", text, re.ASCII)
         if match is None:
             raise ValueError(text)
@@ -74,6 +76,7 @@ class MacAddress(bytes):
 
     @classmethod
     def parse(cls, text: str) -> Self:
+        """The value that an operator wrote. Raises ValueError if it is not of this form."""
         octets = text.replace("-", ":").split(":")
         if len(octets) != 6 or not all(re.fullmatch(r"[0-9A-Fa-f]{1,2}", o) for o in octets):
             raise ValueError(text)
@@ -92,6 +95,7 @@ class InterfacePattern(str):
 
     @classmethod
     def parse(cls, text: str) -> Self:
+        """The value that an operator wrote. Raises ValueError if it is not of this form."""
         # Windows calls interfaces "Ethernet 2" and "vEthernet (WSL)", so only what no system has
         # in a name is refused. 256 is IF_MAX_STRING_SIZE of Windows; Linux stops at 15.
         if not 0 < len(text) <= 256 or not text.isprintable() or "/" in text:
@@ -112,6 +116,7 @@ class AddressRange:
 
     @classmethod
     def parse(cls, text: str) -> Self:
+        """The value that an operator wrote. Raises ValueError if it is not of this form."""
         first, _, last = text.partition("-")
         found = cls(IPv4Address(first.strip()), IPv4Address((last or first).strip()))
         if found.first > found.last:
@@ -133,6 +138,7 @@ class NetworkRoute:
 
     @classmethod
     def parse(cls, text: str) -> Self:
+        """The value that an operator wrote. Raises ValueError if it is not of this form."""
         match text.split():
             case [destination, "via", router]:
                 return cls(_network(destination), IPv4Address(router))

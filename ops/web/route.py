@@ -76,6 +76,7 @@ class Request:
             raise Problem(400, "the form cannot be read", "send it as the page has it") from None
 
     def cookie(self, name: str) -> str | None:
+        """The value of a cookie that the browser sent; of several, the first."""
         for pair in self.headers.get("cookie", "").split(";"):
             key, _, value = pair.strip().partition("=")
             if key == name:

@@ -63,6 +63,7 @@ class BootImageId(int):
 
     @property
     def install(self) -> bool:
+        """Whether it installs a system rather than being one to work with."""
         return bool(self >> 31)
 
     @property
@@ -72,6 +73,7 @@ class BootImageId(int):
 
     @property
     def index(self) -> int:
+        """0..65535; from `FIRST_GLOBAL_INDEX` on the same image on every server."""
         return self & 0xFFFF
 
     @property

@@ -92,6 +92,7 @@ class BsdpRequest:
 
     @property
     def is_ethernet(self) -> bool:
+        """Whether the machine's hardware address is an Ethernet address."""
         return self.message.htype == ETHERNET and self.message.hlen == ETHERNET_ADDRESS_SIZE
 
     @property

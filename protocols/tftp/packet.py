@@ -45,6 +45,8 @@ Options = tuple[tuple[bytes, bytes], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadRequest:
+    """RRQ (RFC 1350 §5, options by RFC 2347): somebody wants a file."""
+
     filename: bytes
     mode: bytes = b"octet"
     options: Options = ()
@@ -52,6 +54,8 @@ class ReadRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteRequest:
+    """WRQ: somebody brings a file. It is read, to be refused."""
+
     filename: bytes
     mode: bytes = b"octet"
     options: Options = ()
@@ -59,6 +63,8 @@ class WriteRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Data:
+    """DATA: one block of a file; one that is shorter than agreed is the last."""
+
     block: int
     """Modulo 65,536."""
     data: bytes
@@ -66,18 +72,24 @@ class Data:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ack:
+    """ACK: everything up to this block has arrived."""
+
     block: int
     """Modulo 65,536; 0 acknowledges an OACK, or block 65,536."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Error:
+    """ERROR: the end of a transfer, or a request that is refused."""
+
     code: int
     message: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptionAck:
+    """OACK (RFC 2347): the options that the server takes, with its values."""
+
     options: Options
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
+from types import ModuleType
 from urllib.parse import unquote
 
 import pytest
@@ -25,6 +29,13 @@ EXAMPLES = [
     for block in blocks(page)
     if block.language == "python"
 ]
+MODULES = [
+    name
+    for page in sorted((DOCS / "reference").glob("*.md"))
+    for name in re.findall(r"^::: (\S+)$", page.read_text(), re.MULTILINE)
+]
+TWISTEDS = re.compile(r"[a-z]+[A-Z]")
+"""Names of methods that Twisted calls, and documents."""
 ELSEWHERE = re.compile(r"(?:\w+:)?//")
 IN_STYLES = re.compile(r"(?:url\(|@import)\s*[\"']?\s*((?:https?:)?//[^\s\"')]+)")
 
@@ -193,6 +204,45 @@ class TestBrokenLinks:
         )
 
         assert len([url for url in Html(html).loads if ELSEWHERE.match(url)]) == 3
+
+
+def unexplained(module: ModuleType) -> Iterator[str]:
+    """All that is public there and has no docstring; methods may have inherited theirs."""
+    for name, value in vars(module).items():
+        if name.startswith("_") or getattr(value, "__module__", "") != module.__name__:
+            continue
+        if inspect.isclass(value):
+            # Dataclasses without one are given their signature.
+            if (vars(value).get("__doc__") or f"{name}(").startswith(f"{name}("):
+                yield name
+            for below, made in vars(value).items():
+                is_method = inspect.isroutine(made) or isinstance(made, property)
+                if is_method and not below.startswith("_") and not TWISTEDS.match(below):
+                    if not inspect.getdoc(getattr(value, below)):
+                        yield f"{name}.{below}"
+        elif inspect.isfunction(value) and not inspect.getdoc(value):
+            yield name
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_reference_explains_all_that_it_shows(name: str) -> None:
+    """Every module, class, function and method of the reference has a docstring."""
+    module = importlib.import_module(name)
+
+    assert module.__doc__
+    assert list(unexplained(module)) == []
+
+
+def test_what_is_unexplained_would_be_found() -> None:
+    """The comparison itself can fail."""
+    module = ModuleType("made_up")
+    source = (
+        "from dataclasses import dataclass\n@dataclass\nclass A:\n    def f(self): ...\n"
+        "class B:\n    'It.'\n    @property\n    def p(self): ...\ndef g(): ...\n"
+    )
+    exec(source, vars(module))
+
+    assert list(unexplained(module)) == ["A", "A.f", "B.p", "g"]
 
 
 @pytest.mark.parametrize("block", EXAMPLES, ids=lambda block: block.place)

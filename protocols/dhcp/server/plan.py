@@ -140,6 +140,7 @@ class Subnet:
                 raise ValueError(f"subnet {self.network}: {_shown(first)} is in two pools")
 
     def pool_of(self, address: int) -> Pool | None:
+        """The pool that an address lies in."""
         return next((pool for pool in self.pools if address in pool), None)
 
 
@@ -233,6 +234,7 @@ class Segment:
     subnets: tuple[Subnet, ...]
 
     def subnet_of(self, address: int) -> Subnet | None:
+        """The subnet that an address lies in, the first that has it."""
         for subnet in self.subnets:
             if subnet.first <= address <= subnet.last:
                 return subnet
