@@ -93,6 +93,19 @@ def config_option(daemon: str) -> Callable[[Command], Command]:
     )
 
 
+def config_argument(daemon: str) -> Callable[[Command], Command]:
+    """FILE of a command that looks at a configuration of `daemon`; the command gets `file`, which
+    is found as `config_option` finds it where it is not said."""
+    usual = usual_configuration(daemon)
+    return click.argument(
+        "file",
+        type=click.Path(path_type=Path),
+        required=False,
+        envvar=f"{daemon.upper()}_CONFIG",
+        default=lambda: usual if usual.exists() else None,
+    )
+
+
 def usual_configuration(daemon: str) -> Path:
     """Where the configuration of a `daemon` that runs as a service is."""
     if os.name == "nt":

@@ -19,7 +19,7 @@ from netbootd.cli.mac import mac
 from netbootd.cli.machines import machines
 from netbootd.cli.pxe import pxe
 from netbootd.cli.simulated import run_boot
-from ops.cli import Root
+from ops.cli import Root, config_argument
 from ops.completion import completion_of
 
 FINDING_COLUMN = 24
@@ -33,12 +33,13 @@ def main() -> None:
 
 
 @main.command(short_help="Check configuration, images and ports.")
-@click.argument("file", type=click.Path(path_type=Path), required=False)
+@config_argument("netbootd")
 @click.pass_context
 def check(ctx: click.Context, file: Path | None) -> None:
     """Check the configuration FILE, its images and ports. Starts nothing.
 
-    Without FILE, what netbootd does by default is checked.
+    Without FILE it is that of $NETBOOTD_CONFIG, or /etc/netbootd/netbootd.toml; where there is
+    none, what netbootd does by default is checked.
 
     Run it as root, on the server: the looks for DHCP servers, at the firewall and at who has a port
     need that, and are left out, and named, without. It asks for DHCP servers as any machine would,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from ops.cli import ExitCode, Root
+from ops.cli import ExitCode, Root, config_argument
 from ops.completion import completion_of
 from pushd import __version__
 from pushd.cli import backup, service
@@ -31,10 +31,14 @@ def main() -> None:
 
 
 @main.command(short_help="Check configuration, files and port.")
-@click.argument("file", type=click.Path(path_type=Path), required=False)
+@config_argument("pushd")
 @click.pass_context
 def check(ctx: click.Context, file: Path | None) -> None:
-    """Check the configuration FILE, its credentials and ports. Starts nothing."""
+    """Check the configuration FILE, its credentials and ports. Starts nothing.
+
+    Without FILE it is that of $PUSHD_CONFIG, or /etc/pushd/pushd.toml; where there is none, the
+    defaults are checked.
+    """
     from pushd.check import check
 
     ctx.exit(check(file))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 import pytest
 from click.testing import CliRunner
 
-from ops.cli import ExitCode, Failed, Root
+from ops.cli import ExitCode, Failed, Root, config_argument
 from ops.config import ConfigError
 
 
@@ -72,3 +74,26 @@ def test_options_on_a_narrow_terminal() -> None:
     assert "\n  --platform-support FILE  What the system says that it supports.\n" in wide
     assert "\n  --platform-support FILE\n      What the system says that it supports.\n" in narrow
     assert "\n  go  Go on from there.\n" in commands
+
+
+def test_the_usual_configuration_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FILE, else $BOOTD_CONFIG, else the file where services have it, else None."""
+    usual, named = tmp_path / "usual.toml", tmp_path / "named.toml"
+    monkeypatch.setattr("ops.cli.usual_configuration", lambda daemon: usual)
+
+    @click.command()
+    @config_argument("bootd")
+    def check(file: Path | None) -> None:
+        click.echo(str(file))
+
+    def checked(*arguments: str, env: str | None = None) -> str:
+        result = CliRunner(env={"BOOTD_CONFIG": env}).invoke(check, arguments)
+        return result.stdout.strip()
+
+    assert checked() == "None"
+    usual.touch()
+    assert checked() == str(usual)
+    assert checked(env=str(named)) == str(named)
+    assert checked("my own.toml", env=str(named)) == "my own.toml"
