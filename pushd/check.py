@@ -21,6 +21,7 @@ from typing import TextIO
 from ops.config import ConfigError
 from ops.finding import Finding, Severity
 from ops.log_destination import about_log
+from ops.owner import owners_of
 from ops.privilege import acting_as, resolve_identity
 from ops.start import StartError, bind_error
 from ops.state import why_unwritable
@@ -30,7 +31,7 @@ from pushd.api.access import ClientsFile, load_clients
 from pushd.api.tls import load_tls
 from pushd.config import Config, state_directory
 from pushd.credential import CredentialError
-from pushd.credential_check import look_thd, reader_of
+from pushd.credential_check import look_thd, reader_of, rivals_thd
 from pushd.dial import read_trust_roots_thd
 
 
@@ -57,8 +58,7 @@ def findings_of(file: Path | None) -> Iterator[Finding]:
         yield from list(_credentials(settings))
     yield from _state(settings)
     yield from about_log(settings.log, "pushd", settings.state.directory)
-    path = config.database(settings)
-    yield from about_console(settings.console, path.with_name(f"{path.name}.lock"))
+    yield from about_console(settings.console, lock_of(settings))
 
 
 def _api(settings: Config) -> Iterator[Finding]:
@@ -75,7 +75,7 @@ def _api(settings: Config) -> Iterator[Finding]:
     except ConfigError as error:
         yield Finding(Severity.ERROR, "API", str(error))
     for address in api.addresses:
-        yield _port(address, api.port)
+        yield about_port(settings, address)
 
 
 def clients_findings(settings: Config, clients: ClientsFile) -> Iterator[Finding]:
@@ -94,7 +94,9 @@ def clients_findings(settings: Config, clients: ClientsFile) -> Iterator[Finding
                 yield Finding(Severity.WARNING, "clients", text)
 
 
-def _port(address: str, port: int) -> Finding:
+def about_port(settings: Config, address: str) -> Finding:
+    """Whether the API's port can be had at `address`, or the pushd that runs has it."""
+    port = settings.api.port
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with closing(socket.socket(family, socket.SOCK_STREAM)) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -102,11 +104,20 @@ def _port(address: str, port: int) -> Finding:
             probe.bind((address, port))
             probe.listen()
         except OSError as error:
+            if owners_of("TCP", port, lock_of(settings)).is_ours:
+                text = f"pushd listens on TCP port {port} of {address}"
+                return Finding(Severity.OK, "API", text)
             told = bind_error(
                 error, "the API", "TCP", port, daemon="pushd", settings="api.addresses"
             )
-            return Finding(Severity.ERROR, "API", str(told))
+            return Finding.of(Severity.ERROR, "API", str(told))
     return Finding(Severity.OK, "API", f"TCP port {port} on {address} is free")
+
+
+def lock_of(settings: Config) -> Path:
+    """The file that a pushd which runs holds open."""
+    path = config.database(settings)
+    return path.with_name(f"{path.name}.lock")
 
 
 def _credentials(settings: Config) -> Iterator[Finding]:
@@ -115,6 +126,7 @@ def _credentials(settings: Config) -> Iterator[Finding]:
         yield Finding(Severity.WARNING, "credential", text)
     for one in settings.credentials:
         yield from look_thd(settings, one)
+    yield from rivals_thd(settings)
     roots = settings.apple.trust_roots
     if roots is not None:
         try:

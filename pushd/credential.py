@@ -101,6 +101,14 @@ class Credential:
         the certificate for those."""
         return topic in self.topics or (not self.topics and not topic.startswith(MDM_TOPIC))
 
+    def shared_with(self, other: Credential) -> frozenset[str]:
+        """The topics that are named by one and covered by both."""
+        return frozenset(
+            topic
+            for topic in self.topics | other.topics
+            if self.covers(topic) and other.covers(topic)
+        )
+
 
 def files_of(settings: CredentialSettings) -> tuple[Path, ...]:
     """What is read for it, and so what is to be watched."""

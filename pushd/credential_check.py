@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import combinations
 from pathlib import Path
 
 from ops.finding import Finding, Severity
@@ -60,6 +62,31 @@ def look_thd(settings: Config, one: CredentialSettings) -> Iterator[Finding]:
     except CredentialError as error:
         text = f"{one.name}: {error.path}: {error.why}"
         yield Finding(Severity.ERROR, SUBJECT, text, error.remedy)
+
+
+def rivals_thd(settings: Config) -> Iterator[Finding]:
+    """Whether two are for one topic."""
+    loaded: list[Credential] = []
+    for one in settings.credentials:
+        with suppress(CredentialError):
+            loaded.append(load_thd(settings, one))
+    for first, second in combinations(loaded, 2):
+        yield from about_rivals(first, second)
+
+
+def about_rivals(one: Credential, other: Credential) -> Iterator[Finding]:
+    """A finding where both are for one topic of the same environment: which of them a push is for
+    is not known then, unless it says so, and Apple's API has no way to say it. Of two environments,
+    that is what was wanted."""
+    shared = one.shared_with(other) if one.environment == other.environment else ()
+    if not shared:
+        return
+    text = (
+        f"{one.name} and {other.name} are both for {', '.join(sorted(shared))}: pushes that do not"
+        " name one of them are refused"
+    )
+    remedy = "take one out, or give them different `topics`, or clients one in `credentials`"
+    yield Finding(Severity.WARNING, SUBJECT, text, remedy)
 
 
 def connect_thd(settings: Config, one: CredentialSettings) -> Iterator[Finding]:

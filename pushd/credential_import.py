@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -46,6 +47,8 @@ class Done:
     """The one whose place it took, if that could be read."""
     exposed: tuple[Path, ...]
     """Files of the source that others may read."""
+    rivals: dict[str, tuple[str, ...]]
+    """Names of others of the same environment, and the topics that they are for as well."""
 
 
 class Import:
@@ -90,7 +93,19 @@ class Import:
             renewed=configured is not None,
             before=before,
             exposed=tuple(path for path in source.files if _is_exposed(path)),
+            rivals=dict(self._rivals(candidate.credential, now)),
         )
+
+    def _rivals(self, new: Credential, now: datetime) -> Iterator[tuple[str, tuple[str, ...]]]:
+        for one in self._settings.credentials:
+            if one.name == new.name or one.environment != new.environment:
+                continue
+            try:
+                other = load_credential_thd(one, tokens=ProviderTokens(), now=now)
+            except CredentialError:
+                continue  # `credentials list` tells what is wrong with it
+            if shared := new.shared_with(other):
+                yield one.name, tuple(sorted(shared))
 
     def _renewable(
         self, configured: CredentialSettings, new: Candidate, source: Source, now: datetime

@@ -10,9 +10,7 @@ again.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -38,13 +36,12 @@ from ops.look.process import (
     capabilities_of,
     first_free_port,
 )
-from ops.owner import owners_of
 from ops.privilege import resolve_identity
-from ops.start import StartError, bind_error
+from ops.start import StartError
 from pushd import __version__, config
 from pushd.api.access import load_clients
 from pushd.api.tls import load_tls
-from pushd.check import clients_findings
+from pushd.check import about_port, clients_findings
 from pushd.config import Config, database, state_directory
 from pushd.credential import CredentialError
 from pushd.credential_check import (
@@ -52,6 +49,7 @@ from pushd.credential_check import (
     connected,
     load_thd,
     look_thd,
+    rivals_thd,
     trust_roots_thd,
 )
 from pushd.reach import Unreached, reach_thd
@@ -175,25 +173,7 @@ class Patient:
         except ConfigError as error:
             yield Finding.of(Severity.ERROR, "API", str(error))
         for address in api.addresses:
-            yield self._port(address, api.port)
-
-    def _port(self, address: str, port: int) -> Finding:
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        with closing(socket.socket(family, socket.SOCK_STREAM)) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((address, port))
-                probe.listen()
-            except OSError as error:
-                path = database(self._settings)
-                if owners_of("TCP", port, path.with_name(f"{path.name}.lock")).is_ours:
-                    text = f"pushd listens on TCP port {port} of {address}"
-                    return Finding(Severity.OK, "API", text)
-                told = bind_error(
-                    error, "the API", "TCP", port, daemon=DAEMON, settings="api.addresses"
-                )
-                return Finding.of(Severity.ERROR, "API", str(told))
-        return Finding(Severity.OK, "API", f"TCP port {port} on {address} is free")
+            yield about_port(self._settings, address)
 
     # Credentials and Apple.
 
@@ -204,6 +184,7 @@ class Patient:
             yield Finding(Severity.WARNING, "credential", text, remedy)
         for one in self._settings.credentials:
             yield from look_thd(self._settings, one)
+        yield from rivals_thd(self._settings)
 
     def _apple(self) -> Iterator[tuple[str, Callable[[], Iterable[Finding]]]]:
         """Both ports to each environment that there is a credential for, then each credential."""

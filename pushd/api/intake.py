@@ -222,7 +222,7 @@ class Intake:
             detail = "there is no credential for that topic"
             path = ".credential" if wanted else ".topic"
             return Refusal(status=400, reason=_DISALLOWED, detail=detail, path=path)
-        detail = "several credentials may send to that topic; name one"
+        detail = f"several credentials may send to that topic: {', '.join(names)}; name one"
         return Refusal(status=400, reason=_DISALLOWED, detail=detail, path=".credential")
 
 

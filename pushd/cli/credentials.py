@@ -163,6 +163,7 @@ def _tell(done: Done, as_json: bool) -> None:
                 "renewed": done.renewed,
                 "table": done.table,
                 "added_to": None if done.added_to is None else str(done.added_to),
+                "rivals": done.rivals,
             }
         )
     else:
@@ -170,6 +171,13 @@ def _tell(done: Done, as_json: bool) -> None:
         if done.added_to is None and not done.renewed:
             click.echo("\nFor the configuration:\n")
             click.echo(done.table, nl=False)
+    for name, shared in done.rivals.items():
+        click.echo(
+            f"Credential {name} is for {', '.join(shared)}, too: pushes that name neither will be"
+            f" refused. Take the table of one out of the configuration; to renew {name}, import"
+            f" with --name {name}.",
+            err=True,
+        )
     for path in done.exposed:
         click.echo(f"Others may read the key in {path}: remove it, or chmod 600 it.", err=True)
 
@@ -327,8 +335,9 @@ def check(
     is worth is known by then; a signing key is not shown before there is a push.
     """
     from ops.cli import Failed
-    from ops.doctor import doctor
+    from ops.doctor import Check, doctor
     from pushd.config import load
+    from pushd.credential_check import rivals_thd
 
     settings = load(configuration)
     known = {one.name: one for one in settings.credentials}
@@ -336,9 +345,10 @@ def check(
         if name not in known:
             raise Failed(f"no credential is named {name}; there are: {', '.join(known) or 'none'}")
     wanted = [known[name] for name in names or known]
-    checks = [one for settings_ in wanted for one in _checks(settings, settings_, connect)]
-    if not checks:
+    if not wanted:
         raise Failed("no credential is configured; pushctl credentials import takes one in")
+    checks = [one for settings_ in wanted for one in _checks(settings, settings_, connect)]
+    checks.append(Check(subject="credential", look=lambda: rivals_thd(settings)))
     ctx.exit(doctor("Credentials", checks, as_json=as_json))
 
 

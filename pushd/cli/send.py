@@ -297,7 +297,7 @@ class _Asking:
 
 def _refusal(message: str) -> str:
     """What the daemon says of keys, in the words of options."""
-    return re.sub(r"look at `(?:mdm\.)?(topic|credential)`", r"--\1", message)
+    return re.sub(r"look at `(?:mdm\.)?(topic|credential)`", r"see --\1", message)
 
 
 def _body(push: Push) -> dict[str, Any]:

@@ -223,6 +223,31 @@ class TestImport:
         assert result.exit_code == 1
         assert f"is configured with {source}; replace that file, or choose" in result.stderr
 
+    def test_another_one_for_the_same_topic(self, folder: Folder) -> None:
+        """It is taken in, for it may be meant to take the other's place; what happens until then
+        is told, and so it is by a check."""
+        folder.pushctl("import", folder.pem())
+
+        result = folder.pushctl("import", folder.pem(), "--name", "second")
+
+        assert result.exit_code == 0, result.output
+        assert result.stderr.startswith(f"Credential app is for {APP}")
+        assert "pushes that name neither will be refused" in result.stderr
+        assert "to renew app, import with --name app" in result.stderr
+        checked = folder.pushctl("check")
+        assert f"WARNING  credential     app and second are both for {APP}" in checked.stdout
+
+    def test_one_for_the_same_topic_elsewhere(self, folder: Folder) -> None:
+        """Development beside production is how it is meant to be."""
+        folder.pushctl("import", folder.pem(), "--environment", "production")
+
+        result = folder.pushctl(
+            "import", folder.pem(), "--environment", "development", "--name", "dev"
+        )
+
+        assert (result.exit_code, result.stderr) == (0, "")
+        assert "WARNING" not in folder.pushctl("check").stdout
+
     def test_print(self, folder: Folder) -> None:
         """The table can be put into the configuration by other means."""
         result = folder.pushctl("import", folder.pem(), "--print")

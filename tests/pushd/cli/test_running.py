@@ -76,6 +76,19 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             yield World(site, apple, daemon)
 
 
+def test_check(world: World) -> None:
+    """The port is ours: a check before a reload finds nothing wrong with that."""
+    port = world.daemon.port
+    text = (world.site.folder / "pushd.toml").read_text()
+    file = world.site.folder / "with_port.toml"
+    file.write_text(text.replace("port = 0\n", f"port = {port}\n", 1))
+
+    result = CliRunner().invoke(main, ["check", str(file)])
+
+    assert result.exit_code == 0, result.output
+    assert f"ok       API            pushd listens on TCP port {port} of 127.0.0.1" in result.stdout
+
+
 class TestSend:
     def test_an_alert(self, world: World) -> None:
         """It is on disk when the command returns, and what Apple says is waited for."""
