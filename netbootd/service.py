@@ -22,7 +22,6 @@ is opened, the images are read, as that user, and the sockets begin to read.
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address
@@ -53,18 +52,17 @@ from netbootd.interface import Interface, served
 from netbootd.interface_watch import InterfaceWatch
 from netbootd.link import Link
 from netbootd.port67 import Answer, Port67
-from netbootd.start import bind_error
+from netbootd.start import bind_error, nothing_to_serve, require_images
 from netbootd.statement import SCHEMA
 from netbootd.summary import Known, summary
 from netbootd.tftp.service import TftpService
 from netbootd.timeline import Timeline
 from netbootd.web import web_services
 from netbootd.world import World
-from ops import log
 from ops.counter import Counters
 from ops.database import Database, StoreError
-from ops.descriptor import allow_descriptors
-from ops.privilege import Identity, become, hand_over, resolve_identity
+from ops.descriptor import want_descriptors
+from ops.privilege import give_up_root, resolve_identity
 from ops.start import StartError
 from ops.store import Store
 from ops.web.admin import FILES as ADMIN_FILES
@@ -100,7 +98,7 @@ class BootService(MultiService):
         self.started_at = world.utcnow()
         self._interfaces = self._served_interfaces()
         if not self._interfaces:
-            raise StartError(_nothing_to_serve(world.interfaces()))
+            raise StartError(nothing_to_serve(world.interfaces()))
 
         self.counters = Counters()
         self.timeline = Timeline(world.utcnow)
@@ -184,8 +182,10 @@ class BootService(MultiService):
         if self._bound:
             return
         self._bound = True
-        self._require_images()
-        self._allow_descriptors()
+        require_images(self._config)
+        want_descriptors(
+            descriptors_for(self._config), "tftp.max_transfers and http.max_connections"
+        )
         self.link.privilegedStartService()
         self.neighbours.privilegedStartService()
         if self.dhcp is not None:
@@ -206,22 +206,12 @@ class BootService(MultiService):
             except OSError as error:
                 raise bind_error(error, service, kind, port) from error
 
-    def _allow_descriptors(self) -> None:
-        wanted = descriptors_for(self._config)
-        allowed = allow_descriptors(wanted)
-        if allowed < wanted:
-            self._log.warn(
-                "The system allows {allowed} open files, {wanted} may be needed: raise its limit"
-                " (systemd: LimitNOFILE), or lower tftp.max_transfers and http.max_connections",
-                allowed=allowed,
-                wanted=wanted,
-            )
-
     def privilegedStartService(self) -> None:
         """Bind every port, then give up root. Raises StartError."""
         self.bind()
         if self._identity is not None:
-            self._drop(self._identity)
+            directory = state_directory(self._config.state)
+            give_up_root(self._identity, directory, DATABASE, ADMIN_FILES)
             self._identity = None  # there is no way back, nor need there be
 
     def startService(self) -> None:
@@ -464,40 +454,8 @@ class BootService(MultiService):
                     why=error.strerror or str(error),
                 )
 
-    # The start.
-
-    def _require_images(self) -> None:
-        for share in self._config.images.shares:
-            if os.path.isdir(share.path):
-                continue
-            text = (
-                f"image folder {share.path} does not exist;"
-                " create it and put .nbi folders in it, or name another in [images]"
-            )
-            if self._config.requires_images:
-                raise StartError(text)
-            self._log.warn("{text}", text=text)
-
-    def _drop(self, identity: Identity) -> None:
-        directory = state_directory(self._config.state)
-        try:
-            hand_over(directory, identity, DATABASE, ADMIN_FILES)
-            log.hand_over(identity)
-        except OSError as error:
-            raise StartError(f"{directory} cannot be given to {identity.user}: {error}") from error
-        become(identity)
-        self._log.info("Runs as user {user} from now on", user=identity.user)
-
 
 def _publication(config: Config) -> Publication:
     nfs = config.nfs
     export = None if nfs.export is None else NfsExport(path=nfs.export, server=nfs.server)
     return Publication(http_port=config.http.port if config.http.enabled else None, nfs=export)
-
-
-def _nothing_to_serve(interfaces: Sequence[Interface]) -> str:
-    found = ", ".join(f"{a.ip} [{one.name}]" for one in interfaces for a in one.addresses)
-    return (
-        f"no address to serve on: this machine has {found or 'none'}, and [network] allows none of"
-        " them; name its network in network.addresses, or bring the interface up"
-    )

@@ -6,8 +6,26 @@ system's own limit, to which any process may raise its own, is far higher.
 
 from __future__ import annotations
 
+from twisted.logger import Logger
+
 SPARE = 256
 """Listening sockets, database, log, threads, files that are read now and then."""
+
+_log = Logger()
+
+
+def want_descriptors(wanted: int, settings: str) -> None:
+    """Raise the limit to `wanted`; tell where the system does not let us, and which `settings` take
+    fewer."""
+    allowed = allow_descriptors(wanted)
+    if allowed < wanted:
+        _log.warn(
+            "The system allows {allowed} open files, {wanted} may be needed: raise its limit"
+            " (systemd: LimitNOFILE), or lower {settings}",
+            allowed=allowed,
+            wanted=wanted,
+            settings=settings,
+        )
 
 
 def allow_descriptors(wanted: int) -> int:

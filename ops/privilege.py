@@ -10,9 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from twisted.logger import Logger
 from twisted.python.util import switchUID
 
+from ops import log
 from ops.start import StartError
+
+_log = Logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +103,18 @@ def _give_file(path: Path, identity: Identity) -> None:
             os.fchown(descriptor, identity.uid, identity.gid)
     finally:
         os.close(descriptor)
+
+
+def give_up_root(identity: Identity, directory: Path, *prefixes: str) -> None:
+    """Be `identity` from now on, to whom the state in `directory` (see `hand_over`) and the log
+    belong. Raises StartError."""
+    try:
+        hand_over(directory, identity, *prefixes)
+        log.hand_over(identity)
+    except OSError as error:
+        raise StartError(f"{directory} cannot be given to {identity.user}: {error}") from error
+    become(identity)
+    _log.info("Runs as user {user} from now on", user=identity.user)
 
 
 def become(identity: Identity) -> None:

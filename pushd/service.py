@@ -25,13 +25,12 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
-from ops import log
 from ops.amount import counted
 from ops.config import ConfigError
 from ops.counter import Counters
 from ops.database import Database, StoreError
-from ops.descriptor import SPARE, allow_descriptors
-from ops.privilege import Identity, become, hand_over, resolve_identity
+from ops.descriptor import SPARE, want_descriptors
+from ops.privilege import give_up_root, resolve_identity
 from ops.start import StartError, bind_error
 from ops.store import Store
 from ops.web.admin import FILES as ADMIN_FILES
@@ -134,7 +133,8 @@ class PushService(MultiService):
         if self._bound:
             return
         self._bound = True
-        self._allow_descriptors()
+        wanted = self.config.api.max_connections + FOR_APPLE + SPARE
+        want_descriptors(wanted, "api.max_connections")
         config = self.config
         for part, service, port, settings in (
             (self.api, "the API", config.api.port, "api.addresses"),
@@ -153,7 +153,8 @@ class PushService(MultiService):
         """Bind the port, then give up root. Raises StartError."""
         self.bind()
         if self._identity is not None:
-            self._drop(self._identity)
+            directory = state_directory(self.config.state)
+            give_up_root(self._identity, directory, DATABASE, ADMIN_FILES)
             self._identity = None  # there is no way back, nor need there be
 
     def startService(self) -> None:
@@ -292,27 +293,6 @@ class PushService(MultiService):
         return deferToThreadPool(reactor, reactor.getThreadPool(), work)
 
     # The start.
-
-    def _allow_descriptors(self) -> None:
-        wanted = self.config.api.max_connections + FOR_APPLE + SPARE
-        allowed = allow_descriptors(wanted)
-        if allowed < wanted:
-            self._log.warn(
-                "The system allows {allowed} open files, {wanted} may be needed: raise its limit"
-                " (systemd: LimitNOFILE), or lower api.max_connections",
-                allowed=allowed,
-                wanted=wanted,
-            )
-
-    def _drop(self, identity: Identity) -> None:
-        directory = state_directory(self.config.state)
-        try:
-            hand_over(directory, identity, DATABASE, ADMIN_FILES)
-            log.hand_over(identity)
-        except OSError as error:
-            raise StartError(f"{directory} cannot be given to {identity.user}: {error}") from error
-        become(identity)
-        self._log.info("Runs as user {user} from now on", user=identity.user)
 
     def _tell_ready(self) -> None:
         if self.running:

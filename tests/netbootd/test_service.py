@@ -18,12 +18,12 @@ from twisted.trial.unittest import SkipTest
 
 from images.catalog import Snapshot
 from netbootd import interface_watch
-from netbootd import service as service_module
 from netbootd.interface import Interface
 from netbootd.service import BootService
 from netbootd.simulate.mac import Boot, MacIdentity, Ports, SimulatedMac
 from netbootd.simulate.startup import choose_by
 from netbootd.simulate.watch import Unwatched
+from ops import privilege
 from ops.start import StartError
 from protocols.bsdp import vendor
 from protocols.bsdp.class_id import ClassId
@@ -681,7 +681,7 @@ class UserTests(DaemonTestCase):
         path = make_folder(self.site.images)
         path.chmod(0o700)
         lines = capture(self)
-        self.patch(service_module, "become", lambda identity: os.seteuid(identity.uid))
+        self.patch(privilege, "become", lambda identity: os.seteuid(identity.uid))
         self.addCleanup(os.seteuid, 0)
 
         service = self.started()
