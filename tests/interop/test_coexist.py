@@ -260,7 +260,7 @@ def test_remedy_opens_the_firewall(lan: Lan, sierra: Bundle) -> None:
     (line,) = check(daemon)["firewall"]
 
     assert line.startswith(
-        "WARNING: inet f in lets no client to UDP 67, UDP 69, TCP 80 on server0: `nft "
+        "WARNING: inet f in lets no client to UDP 67, UDP 69, TCP 80 on server0; `nft "
     )
     lan.server.run("sh", "-c", line.partition("`")[2].partition("`")[0])
     assert check(daemon)["firewall"] == ["ok: closes no port that clients need"]
