@@ -53,6 +53,35 @@ def test_every_row_is_written_once(rows: int) -> None:
     connection.close()
 
 
+def test_columns_that_no_row_has_are_null() -> None:
+    """They stand in the statement, and are not among its parameters."""
+    insert = "INSERT INTO t (a, b, c) VALUES (:a, :b, :c)"
+
+    assert widened(insert, 2, (1, 2)) == (
+        "INSERT INTO t (a, b, c) VALUES (?, NULL, NULL), (?, NULL, NULL)"
+    )
+
+
+def test_absent_values_are_written_as_such() -> None:
+    """Whether none of the rows that share a statement has a column, some do, or all."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.execute("CREATE TABLE t (a INTEGER, b TEXT, c BLOB)")
+    rows: list[tuple[int | None, str | None, bytes | None]] = [
+        (n, None, b"c" if 8 <= n < 16 or n == 3 else None) for n in range(15)
+    ]
+    rows += [(None, "b", None), (None, None, None)]
+    unit = Unit(
+        ("INSERT INTO t (a, b, c) VALUES (:a, :b, :c)", rows),
+        ("DELETE FROM t WHERE a IN (:a)", [(None,), (None,)]),
+    )
+
+    unit.write_thd(connection)
+
+    assert connection.execute("SELECT a, b, c FROM t ORDER BY rowid").fetchall() == rows
+    assert unit.changed == [len(rows), 0]
+    connection.close()
+
+
 @pytest.mark.parametrize(
     ("there", "found"), [((), []), ((3, 4), [[(1,), (2,), (5,)], [(3,), (4,)]])]
 )
