@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from netbootd.simulate.pxe import Place
     from netbootd.simulate.watch import BootWatcher
 
-FIRMWARE = ("bios", "uefi-x86", "uefi-x86-64", "uefi-arm32", "uefi-arm64", "uefi-riscv64")
+FIRMWARE = ("bios", "uefi-x86", "uefi-x86-64", "uefi-arm", "uefi-arm64", "uefi-riscv64")
 
 
 @click.command(short_help="Boot a simulated PC.")

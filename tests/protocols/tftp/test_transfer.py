@@ -54,7 +54,7 @@ def test_sorcerers_apprentice(window: int | None) -> None:
     size=st.integers(0, 20_000),
     block_size=st.sampled_from([8, 512, 1468, None]),
     window=st.sampled_from([None, 1, 3, 8, 64]),
-    drop=st.sampled_from([0.0, 0.02, 0.1]),
+    drop=st.sampled_from([0.0, 0.02, 0.04]),
     duplicate=st.sampled_from([0.0, 0.1, 0.5]),
     jitter=st.sampled_from([0.0, 0.002, 0.3]),
 )
@@ -77,7 +77,8 @@ def test_bad_link(
 
     pair.run()
 
-    # With one packet in ten lost, seven in a row are lost too rarely to be seen.
+    # With one packet in 25 lost, either way, seven repeats of one of 250 windows are lost once in
+    # 200,000 transfers; with one in ten, once in 500.
     assert pair.receiver.ended is Fetched.COMPLETE
     assert bytes(pair.received) == pair.content
     blocks = len(pair.content) // pair.terms.block_size + 1
