@@ -64,8 +64,11 @@ def about_links(settings: Config, snapshot: Snapshot) -> Iterator[Finding]:
     names = (getattr(ours, field) for field in ours.__struct_fields__)
     named = tuple(f"{shown(loaders.path / name)}: " for name in names if name)
     for warning in loaders.warnings:
-        severity = Severity.WARNING if warning.startswith(named) else Severity.OK
-        yield Finding(severity, "loaders", warning)
+        if warning.startswith(named):
+            yield Finding.of(Severity.WARNING, "loaders", warning)
+        else:
+            what, _, _ = warning.partition("; ")
+            yield Finding(Severity.OK, "loaders", f"{what}: it is left out")
 
 
 def about_boot_names(settings: Config, snapshot: Snapshot) -> Iterator[Finding]:

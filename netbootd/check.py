@@ -14,6 +14,8 @@ import os
 import secrets
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -37,6 +39,7 @@ from ops.config import ConfigError
 from ops.finding import Finding, Severity
 from ops.lock import is_held
 from ops.log_destination import about_log
+from ops.look.certificate import about_end
 from ops.owner import owners_of
 from ops.privilege import Identity, acting_as, resolve_identity
 from ops.start import StartError
@@ -77,6 +80,7 @@ def findings_of(file: Path | None) -> Iterator[Finding]:
     yield from about_ports(settings, interfaces, lock_of(settings))
     yield from about_neighbours(settings, interfaces)
     yield from about_certificate(settings)
+    yield from _about_end(settings)
     yield from about_state(settings)
     yield from about_log(settings.log, "netbootd", settings.state.directory)
     yield from about_console(settings.console, lock_of(settings))
@@ -203,6 +207,15 @@ def about_certificate(settings: Config) -> Iterator[Finding]:
         for objection in objections(chain, _hosts_of_urls(settings)):
             text = f"{https.certificate} is nothing for UEFI firmware: {objection}"
             yield Finding.of(Severity.WARNING, "HTTPS", text)
+
+
+def _about_end(settings: Config) -> Iterator[Finding]:
+    """Whether the certificate ends soon, or has; one that cannot be read has been told of."""
+    https = settings.https
+    if https.enabled and https.certificate is not None:
+        with suppress(CredentialsError):
+            chain = load_chain(https.certificate)
+            yield from about_end("HTTPS", str(https.certificate), chain, datetime.now(UTC))
 
 
 def _hosts_of_urls(settings: Config) -> list[str]:

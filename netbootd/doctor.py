@@ -176,11 +176,12 @@ class Patient:
         with acting_as(identity_of(self._settings)):
             findings = list(about_images(self._settings))
         good = [one for one in findings if one.severity is Severity.OK]
-        if len(good) > 1:
+        images = [one for one in good if one.subject == "images"]
+        if len(images) > 1:
             folders = ", ".join(str(share.path) for share in self._settings.images.shares)
-            yield Finding(Severity.OK, "images", f"{folders}: {len(good)} are in order")
-        else:
-            yield from good
+            yield Finding(Severity.OK, "images", f"{folders}: {len(images)} are in order")
+            good = [one for one in good if one.subject != "images"]
+        yield from good
         yield from (one for one in findings if one.severity is not Severity.OK)
 
     # What it keeps.

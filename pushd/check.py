@@ -15,12 +15,16 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
+
+from cryptography import x509
 
 from ops.config import ConfigError
 from ops.finding import Finding, Severity
 from ops.log_destination import about_log
+from ops.look.certificate import about_end
 from ops.owner import owners_of
 from ops.privilege import acting_as, resolve_identity
 from ops.start import StartError, bind_error
@@ -70,6 +74,8 @@ def _api(settings: Config) -> Iterator[Finding]:
     try:
         load_tls(api)
         yield Finding(Severity.OK, "API", f"{api.certificate} and its key")
+        chain = x509.load_pem_x509_certificates(api.certificate.read_bytes())
+        yield from about_end("API", str(api.certificate), chain, datetime.now(UTC))
         if not api.anonymous:
             yield from clients_findings(settings, load_clients(api.clients))
     except ConfigError as error:

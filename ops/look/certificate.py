@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -39,6 +40,16 @@ def about_certificates(
             now,
             reload=reload,
         )
+
+
+def about_end(
+    subject: str, name: str, certificates: Iterable[x509.Certificate], now: datetime
+) -> Iterator[Finding]:
+    """For a check: what is near its end, or past it. No more than a warning, for a daemon starts
+    all the same."""
+    for finding in about_certificates(subject, name, certificates, now):
+        if finding.severity is not Severity.OK:
+            yield replace(finding, severity=Severity.WARNING)
 
 
 def about_expiry(

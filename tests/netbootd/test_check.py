@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -226,7 +227,8 @@ def test_boot_entries_and_loaders(site: Site) -> None:
     ) in warnings
     link = "loaders        loaders/{}: is a symbolic link that leaves the folder"
     assert any(line.startswith(link.format("snponly.efi")) for line in warnings)
-    assert any(line.startswith(link.format("ipxe.efi")) for line in found)
+    (left_out,) = [line for line in found if line.startswith(link.format("ipxe.efi"))]
+    assert left_out.endswith(": it is left out")
     assert [line for line in warnings if "boots" in line] == [
         "loaders        loaders: snponly.efi is missing, so no uefi-x86-64 machine boots “Debian 12"
         " installer”; put it there, or name another in [pxe.loader] uefi-x86-64"
@@ -393,6 +395,20 @@ def test_a_certificate(site: Site) -> None:
 
     assert site.only(Severity.ERROR) == []
     assert "HTTPS          tls.pem and its key" in site.only(Severity.OK)
+
+
+def test_a_certificate_whose_time_is_over(site: Site) -> None:
+    """netbootd starts with it, and no client takes it: a warning, with the day."""
+    left = -timedelta(hours=1)
+    write_certificate(site.folder / "tls.pem", site.folder / "tls.key", left=left)
+    https = f"[https]\nenabled = true\nport = {free(socket.SOCK_STREAM)}\n"
+    site.write(f'{https}certificate = "tls.pem"\nkey = "tls.key"\n')
+
+    (line,) = [line for line in site.only(Severity.WARNING) if line.startswith("HTTPS")]
+
+    assert line.startswith("HTTPS          tls.pem: netboot.test expired on ")
+    assert line.endswith("; renew it")
+    assert site.only(Severity.ERROR) == []
 
 
 def test_a_certificate_that_firmware_would_not_take(site: Site) -> None:
