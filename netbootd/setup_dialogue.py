@@ -70,15 +70,15 @@ def init(given: Given) -> Path:
         _say("Looking around; DHCP servers have four seconds to answer …")
     found = look(search=given.search)
     _tell(found, given)
-    wanted = _ask(found, given)
-    text = toml_of(wanted)
-    parse(text.encode(), Config)  # what is asked for may contradict itself: nothing is written
-    if not given.yes:
+    try:
+        wanted = _ask(found, given)
+        text = toml_of(wanted)
+        parse(text.encode(), Config)  # what is asked for may contradict itself: nothing is written
+        if not given.yes:
+            _confirm(text, file)
+    except click.Abort:
         click.echo()
-        click.echo(click.style(text.rstrip(), dim=True))
-        click.echo()
-        if not click.confirm(f"Write this to {file}?", default=True):
-            raise Failed("nothing is written")
+        raise Failed("nothing is written; answer all questions, or say --yes") from None
     _make_folder(wanted.images)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -87,6 +87,15 @@ def init(given: Given) -> Path:
         raise Failed(f"{file} cannot be written: {error.strerror}") from None
     click.echo(f"{click.style('✓', fg='green')} {file} is written")
     return file
+
+
+def _confirm(text: str, file: Path) -> None:
+    """Raises Failed if that is not what is wanted."""
+    click.echo()
+    click.echo(click.style(text.rstrip(), dim=True))
+    click.echo()
+    if not click.confirm(f"Write this to {file}?", default=True):
+        raise Failed("nothing is written")
 
 
 def _usual_file() -> Path:
@@ -131,6 +140,11 @@ def _say(text: str, **style: Any) -> None:
 
 def _ask(found: Found, given: Given) -> Wanted:
     mode = given.mode or _ask_mode(found, given)
+    leases = [("--pool", given.pool), ("--router", given.router), ("--dns", given.dns)]
+    useless = [name for name, value in leases if value and mode is not Mode.ALONE]
+    if useless:
+        text = f"{' and '.join(useless)}: another server gives the addresses (--mode {mode.value})"
+        raise Failed(f"{text}; leave that out, or say --mode alone")
     names = _ask_interfaces(found, given)
     images = given.images or _ask_images(found, given)
     network, pool, router, dns = None, None, None, given.dns
@@ -261,6 +275,8 @@ def _make_folder(images: Path) -> None:
         return
     try:
         images.mkdir(parents=True)
+    except FileExistsError:
+        raise Failed(f"{images} is no folder; name one with --images") from None
     except OSError as error:
         raise Failed(f"{images} cannot be made: {error.strerror}") from None
     click.echo(f"{click.style('✓', fg='green')} {images} is made, for your images")

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from netbootd.cli.leases import Address
+from ops.cli import ExitCode, usual_configuration
 from ops.setting import AddressRange
 
 
@@ -74,4 +75,15 @@ def init(ctx: click.Context, /, file: Path | None, mode: str | None, **given: An
     out: Any = sys.stdout
     if out.isatty():
         out = Wrapped(out, width=shutil.get_terminal_size().columns, indent=24)
-    ctx.exit(check(written, out))
+    status = check(written, out)
+    if status == ExitCode.OK:
+        click.echo()
+        _tell_next(written)
+    ctx.exit(status)
+
+
+def _tell_next(file: Path) -> None:
+    option = "" if file == usual_configuration("netbootd") else f" --config {file}"
+    click.echo(f"next  netbootctl images import FOLDER{option}")
+    click.echo(f"      netbootctl service install{option}")
+    click.echo(f"      or, to try it:  twistd -n netbootd --config {file}")

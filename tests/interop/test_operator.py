@@ -278,6 +278,30 @@ def test_init_overwrites_nothing(lan: Lan) -> None:
     assert config.load(file).bsdp.port == 67
 
 
+def test_init_without_answers(lan: Lan) -> None:
+    """Where nobody answers, nothing is written, and it says how to have nothing asked."""
+    said, file = init(lan, "--no-search", answers=r"1\n")
+
+    assert said.endswith("Error: nothing is written; answer all questions, or say --yes\n")
+    assert not file.exists()
+
+
+def test_init_with_what_contradicts_itself(lan: Lan) -> None:
+    """Addresses to lease are not passed over in silence where another server gives them."""
+    said, file = init(lan, "--no-search", "--mode", "beside", "--pool", "10.77.0.20-10.77.0.40")
+
+    assert "--pool: another server gives the addresses (--mode beside); leave that out" in said
+    assert not file.exists()
+
+
+def test_init_says_what_is_next(lan: Lan) -> None:
+    """The commands that go on from there name the file."""
+    said, file = init(lan, "--no-search", "--mode", "beside")
+
+    assert f"next  netbootctl images import FOLDER --config {file}\n" in said
+    assert said.endswith(f"twistd -n netbootd --config {file}\n")
+
+
 def test_init_asks(lan: Lan) -> None:
     """Answers that cannot be are asked for again; who says no at the end has nothing written."""
     wrong_then_right = r"1\n10.9.0.1\n10.77.0.20-10.77.0.40\n10.9.9.9\n10.77.0.254\nn\n"
