@@ -96,8 +96,19 @@ def inspect_thd(state: State, file: Path) -> Manifest:
     """What `file` is. Raises StoreError where it is no copy of this daemon's database."""
     if not file.exists():
         raise StoreError(f"{file} does not exist", "name a backup")
-    with _told(file, state), closing(_source(file)) as connection:
-        return _manifest(connection, state, file)
+    try:
+        with _told(file, state), closing(_source(file)) as connection:
+            return _manifest(connection, state, file)
+    except StoreError as error:
+        if isinstance(error.__cause__, sqlite3.Error) and _is_damage(error.__cause__):
+            problem = f"{file} is no backup, or a damaged one ({error.__cause__})"
+            raise StoreError(problem, "name another backup") from error
+        raise
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def restore_thd(state: State, file: Path, *, now: datetime) -> tuple[Manifest, Path | None]:

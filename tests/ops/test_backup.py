@@ -339,10 +339,21 @@ def test_a_file_that_is_no_backup_is_refused(state: State, file: Path, content: 
     write(state, "a")
     file.write_bytes(content)
 
-    with pytest.raises(StoreError, match=r"is no backup of a database|is damaged"):
+    with pytest.raises(
+        StoreError, match=r"is no backup of a database|is no backup, or a damaged one"
+    ):
         restore_thd(state, file, now=NOW)
 
     assert read(state.database) == ["a"]
+
+
+def test_what_is_no_backup_is_left_alone(state: State, tmp_path: Path) -> None:
+    """Nobody is told to move away a file that is somebody else's."""
+    file = tmp_path / "passwd"
+    file.write_text("root:x:0:0\n" * 100)
+
+    with pytest.raises(StoreError, match=r"passwd is no backup, .*; name another backup"):
+        inspect_thd(state, file)
 
 
 def test_a_damaged_backup_is_refused(state: State, file: Path) -> None:
