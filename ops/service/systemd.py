@@ -178,5 +178,7 @@ class Systemd:
         done = self._run(["systemctl", *arguments])
         if done.returncode != 0:
             why = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+            if "connect to bus" in why:
+                why += "; where systemd is not in charge, start twistd by what is"
             raise Failed(f"systemctl {arguments[0]}: {why}")
         return done.stdout

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from cryptography import x509
 from cryptography.x509.oid import ExtensionOID, NameOID
@@ -126,6 +126,15 @@ class Denied:
     """Seconds for which this address is not listened to."""
 
 
+_PROVIDER_TOKENS: Final = {
+    Reason.EXPIRED_PROVIDER_TOKEN: "the provider token is older than an hour",
+    Reason.INVALID_PROVIDER_TOKEN: (
+        "no client has that token, nor the `provider_key` that signed it; or it is of the future"
+    ),
+}
+"""What is told of tokens that are none of ours."""
+
+
 class Access:
     """The clients of one file, and who failed to be one of them."""
 
@@ -194,7 +203,7 @@ class Access:
                 found = self._provider_keys.identify(token, int(self._unix()))
                 if isinstance(found, Identity):
                     return found
-                return Denied(reason=found, detail="the token is not valid here, or no longer")
+                return Denied(reason=found, detail=_PROVIDER_TOKENS[found])
             digest, identity = self._tokens.get(id, (_NO_DIGEST, ANYBODY))
             if bearer.matches(token, digest):
                 return identity

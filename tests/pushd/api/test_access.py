@@ -118,6 +118,17 @@ def test_a_provider_token_is_verified() -> None:
     }
 
 
+def test_a_provider_token_by_an_unknown_key_is_told_what_to_configure() -> None:
+    """An APNs client that was pointed at pushd and nothing else: the log names the setting."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    access = access_of('[[client]]\nname = "console"\ncertificate = "console.example.com"\n')
+
+    denied = shown(access, ProviderToken(team_id=TEAM, key_id=KEY, key=key).bearer(NOW, 0).decode())
+
+    assert isinstance(denied, Denied)
+    assert "`provider_key` that signed it" in denied.detail
+
+
 def test_a_provider_token_of_somebody_else() -> None:
     """Another key, another team, another algorithm, another text: all invalid."""
     key, other = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
