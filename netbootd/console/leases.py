@@ -18,6 +18,7 @@ from protocols.dhcp.server.lease import Lease, LeaseState
 from protocols.dhcp.server.plan import INFINITE
 
 if TYPE_CHECKING:
+    from netbootd.dhcp.reservation import Reservation
     from netbootd.service import BootService
 
 MOST: Final = 500
@@ -37,10 +38,12 @@ COLUMNS: Final = (
     ("Ends", "n"),
 )
 
+RESERVED: Final = (("Address", "m"), ("Machine", ""), ("Name", "w"))
+
 
 def leases_page(service: BootService, request: Request) -> Content:
-    """Addresses that were given out, by address; `?find=` shows those whose address, machine or
-    name has the text in it."""
+    """Addresses that were given out, and those that are kept by command, by address; `?find=` shows
+    those whose address, machine or name has the text in it."""
     asked = request.query.get("find", "").strip().lower()
 
     def shown() -> Tag:
@@ -68,15 +71,35 @@ def leases_page(service: BootService, request: Request) -> Content:
             action="/leases",
         )
 
-    parts = [Part(name="leases", render=shown)]
-    return "Leases", [Part(name="search", render=search), *parts] if service.dhcp else parts
+    def reserved() -> Tag:
+        assert service.dhcp is not None  # noqa: S101 - or the part would not be there
+        kept = sorted(service.dhcp.reservations.all, key=lambda one: one.address)
+        found = [one for one in kept if _fits(asked, str(one.address), str(one.mac), one.name)]
+        rows = [_reserved_row(one) for one in found[:MOST]]
+        nothing = "Nothing fits." if asked else "None; `netbootctl leases reserve` keeps one."
+        shown = table("Reservations by address", RESERVED, rows, nothing)
+        return panel("Reserved by command", shown, note=number(len(found)) if found else "")
+
+    leases = Part(name="leases", render=shown)
+    if service.dhcp is None:
+        return "Leases", [leases]
+    kept = Part(name="reserved", render=reserved)
+    return "Leases", [Part(name="search", render=search), leases, kept]
 
 
 def _has(lease: Lease, asked: str) -> bool:
-    if not asked:
-        return True
-    texts = (str(IPv4Address(lease.address)), lease.hardware.hex(":"), lease.host_name.lower())
-    return any(asked in text for text in texts)
+    address = str(IPv4Address(lease.address))
+    return _fits(asked, address, lease.hardware.hex(":"), lease.host_name)
+
+
+def _fits(asked: str, *texts: str) -> bool:
+    return not asked or any(asked in text.lower() for text in texts)
+
+
+def _reserved_row(one: Reservation) -> list[Any]:
+    mac = str(one.mac)
+    link = tags.a(mono(mac), href=f"/machines/{quote(mac)}")
+    return [str(one.address), link, text(one.name)]
 
 
 def _row(lease: Lease, now: datetime) -> list[Any]:

@@ -11,6 +11,8 @@ from twisted.internet.defer import Deferred
 from twisted.web.template import flattenString
 
 from netbootd.console.leases import MOST, leases_page
+from netbootd.dhcp.reservation import Reservation
+from ops.setting import MacAddress
 from ops.web.route import Request
 from protocols.dhcp.server.lease import Lease, LeaseState, LeaseTable
 from protocols.dhcp.server.plan import INFINITE
@@ -34,16 +36,26 @@ def lease(
     )
 
 
-def html(*leases: Lease, find: str = "", is_on: bool = True) -> str:
-    """The part of the page that has the leases."""
+def html(
+    *leases: Lease,
+    find: str = "",
+    is_on: bool = True,
+    reserved: tuple[Reservation, ...] = (),
+    name: str = "leases",
+) -> str:
+    """The part of the page that has the leases, or the one of that name."""
     table = LeaseTable()
     table.load(leases)
     service: Any = SimpleNamespace(
-        dhcp=SimpleNamespace(leases=SimpleNamespace(table=table)) if is_on else None,
+        dhcp=SimpleNamespace(
+            leases=SimpleNamespace(table=table), reservations=SimpleNamespace(all=reserved)
+        )
+        if is_on
+        else None,
         timeline=SimpleNamespace(now=lambda: NOW),
     )
     _, parts = leases_page(service, Request(method="GET", query={"find": find} if find else {}))
-    (part,) = [one for one in parts if one.name == "leases"]
+    (part,) = [one for one in parts if one.name == name]
     written: list[bytes] = []
     rendered: Deferred[bytes] = flattenString(None, part.render())  # type: ignore[arg-type]
     rendered.addCallback(written.append)
@@ -69,6 +81,26 @@ def test_find() -> None:
     assert "Berta" in html(*leases, find="10.0.0.4")
     assert "Carla" in html(*leases, find="00:99")
     assert "Nothing fits" in html(*leases, find="nobody")
+
+
+def test_reservations() -> None:
+    """Who waits for a machine with an address of its own finds it before that has ever asked."""
+    reserved = tuple(
+        Reservation(
+            mac=MacAddress(number.to_bytes(6, "big")),
+            address=IPv4Address("10.0.0.0") + number,
+            name=f"lab-{number}",
+            reserved_at=0,
+        )
+        for number in (60, 9)
+    )
+
+    page = html(reserved=reserved, name="reserved")
+
+    assert page.index("10.0.0.9") < page.index("10.0.0.60")
+    assert "00:00:00:00:00:3c" in page
+    assert "lab-60" not in html(reserved=reserved, name="reserved", find="LAB-9")
+    assert "leases reserve" in html(name="reserved")
 
 
 def test_what_machines_say_of_themselves() -> None:
