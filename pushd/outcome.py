@@ -55,8 +55,3 @@ class Collapsed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 Outcome: TypeAlias = Accepted | Rejected | Failed | Expired | Cancelled | Collapsed
-
-
-def is_final(outcome: Outcome) -> bool:
-    """Whether the push is not tried again."""
-    return not isinstance(outcome, Failed) or outcome.retry_at is None

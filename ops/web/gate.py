@@ -72,10 +72,6 @@ class ConsoleGate:
         self._checks = 0
         self._hosts = frozenset({"localhost", *(name.lower() for name in settings.hosts)})
 
-    @property
-    def has_password(self) -> bool:
-        return self._password is not None
-
     # ops.web.http.Gate
 
     def headers(self, request: Request) -> Headers:

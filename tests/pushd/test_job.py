@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from protocols.apns.message import Broadcast, Notification, PushType, objection_to
 from pushd.job import Job, LaneKey, deadline_of, ordered_id
-from pushd.outcome import Accepted, Cancelled, Collapsed, Expired, Failed, Rejected, is_final
 
 NOW = 1_790_000_000_000
 DEVICE = "ab" * 32
@@ -107,18 +106,3 @@ def test_all_random_bits_are_used() -> None:
 
     assert (zeros.int ^ ones.int).bit_count() == 74
     assert objection_to(alert()) is None
-
-
-def test_what_is_final() -> None:
-    """Only an attempt that failed and has a time to try again is not the end."""
-    ends = (
-        Accepted(apns_id=ID),
-        Rejected(status=410, reason="Unregistered", invalid_since=1),
-        Failed(why="given up"),
-        Expired(),
-        Cancelled(),
-        Collapsed(into=ID),
-    )
-
-    assert all(map(is_final, ends))
-    assert not is_final(Failed(why="HTTP 503", retry_at=5.0))
