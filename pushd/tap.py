@@ -24,8 +24,7 @@ from pushd.world import World
 
 TURN = 0.0005
 """Seconds for which a thread of ours keeps the interpreter while another wants it. The writer's
-thread wants it back a dozen times for each commit; with Python's own 5 ms, each of them may cost as
-long as the commit, and at half load a push waits 300 ms instead of 100."""
+thread wants it back after each statement, and Python's own 5 ms are as long as a commit takes."""
 
 
 class Options(daemon.Options):
