@@ -116,7 +116,12 @@ class Whole:
         with self.daemon() as (url, database):
             began = time.monotonic()
             clients = [self._client(url, range(n, batches, CLIENTS)) for n in range(CLIENTS)]
-            seen = followed(database, BATCH * batches)
+            try:
+                seen = followed(database, BATCH * batches)
+            except SystemExit as stuck:  # was a batch refused, or is it on its way?
+                raise SystemExit(
+                    f"{stuck}; curl: {[answers(client) for client in clients]}"
+                ) from None
             for client in clients:
                 said = client.communicate()[0]
                 assert said == b"202" * (batches // CLIENTS), said
@@ -174,6 +179,13 @@ class Whole:
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(PATIENCE)
+
+
+def answers(client: subprocess.Popen[bytes]) -> str:
+    """What a client was answered, and whether it still waits for more."""
+    is_over = client.poll() is not None
+    client.terminate()
+    return client.communicate()[0].decode() + ("" if is_over else " …")
 
 
 class Steady:
