@@ -72,9 +72,8 @@ def doctor(
     """Write what the checks find to `stream` (standard output): FAILED if there is an error."""
     out = stream or sys.stdout
     if as_json:
-        findings = list(examine(checks))
-        out.write(json.dumps(report(findings), indent=2, ensure_ascii=False) + "\n")
-    elif out.isatty():
+        return write_report(list(examine(checks)), out)
+    if out.isatty():
         findings = _on_terminal(title, checks, out)
     else:
         findings = []
@@ -83,6 +82,14 @@ def doctor(
             out.write(f"{finding}\n")
             out.flush()  # some looks take seconds
         out.write(f"{summary(findings)}\n")
+    return ExitCode.FAILED if _count(findings)[Severity.ERROR] else ExitCode.OK
+
+
+def write_report(findings: Sequence[Finding], stream: TextIO | None = None) -> ExitCode:
+    """Write the report as one JSON document to `stream` (standard output): FAILED if there is an
+    error."""
+    out = stream or sys.stdout
+    out.write(json.dumps(report(findings), indent=2, ensure_ascii=False) + "\n")
     return ExitCode.FAILED if _count(findings)[Severity.ERROR] else ExitCode.OK
 
 

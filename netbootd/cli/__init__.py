@@ -34,8 +34,9 @@ def main() -> None:
 
 @main.command(short_help="Check configuration, images and ports.")
 @config_argument("netbootd")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document, as doctor does.")
 @click.pass_context
-def check(ctx: click.Context, file: Path | None) -> None:
+def check(ctx: click.Context, file: Path | None, as_json: bool) -> None:
     """Check the configuration FILE, its images and ports. Starts nothing.
 
     Without FILE it is that of $NETBOOTD_CONFIG, or /etc/netbootd/netbootd.toml; where there is
@@ -50,9 +51,12 @@ def check(ctx: click.Context, file: Path | None) -> None:
     import shutil
     import sys
 
-    from netbootd.check import check
+    from netbootd.check import check, findings_of
+    from ops.doctor import write_report
     from ops.wrapped import Wrapped
 
+    if as_json:
+        ctx.exit(write_report(list(findings_of(file))))
     out: Any = sys.stdout
     if out.isatty():
         out = Wrapped(out, width=shutil.get_terminal_size().columns, indent=FINDING_COLUMN)

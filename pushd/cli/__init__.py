@@ -32,16 +32,18 @@ def main() -> None:
 
 @main.command(short_help="Check configuration, files and port.")
 @config_argument("pushd")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document, as doctor does.")
 @click.pass_context
-def check(ctx: click.Context, file: Path | None) -> None:
+def check(ctx: click.Context, file: Path | None, as_json: bool) -> None:
     """Check the configuration FILE, its credentials and ports. Starts nothing.
 
     Without FILE it is that of $PUSHD_CONFIG, or /etc/pushd/pushd.toml; where there is none, the
     defaults are checked.
     """
-    from pushd.check import check
+    from ops.doctor import write_report
+    from pushd.check import check, findings_of
 
-    ctx.exit(check(file))
+    ctx.exit(write_report(list(findings_of(file))) if as_json else check(file))
 
 
 @main.command(short_help="Deliver pushes, all on this computer.")
@@ -93,19 +95,25 @@ def token() -> None:
     show_default=True,
     help="Topic that it may push to, or the beginning of some and `*`; may be given several times.",
 )
-def new_token(name: str, scopes: tuple[str, ...], topics: tuple[str, ...]) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print table and token as JSON.")
+def new_token(name: str, scopes: tuple[str, ...], topics: tuple[str, ...], as_json: bool) -> None:
     """Make a token for the program NAME.
 
     What goes into the file of clients is printed; the token itself, which cannot be had again, on
-    standard error.
+    standard error, or in the JSON document.
     """
     import secrets
 
+    from ops.table import print_json
     from pushd.api.bearer import new_token
     from pushd.config_edit import client_table
 
     made = new_token(secrets.token_bytes)
-    click.echo(client_table(name, made.entry, scopes, topics), nl=False)
+    table = client_table(name, made.entry, scopes, topics)
+    if as_json:
+        print_json({"name": name, "token": made.token, "table": table})
+        return
+    click.echo(table, nl=False)
     click.echo(f"The token of {name}, shown this once: {made.token}", err=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import subprocess
@@ -39,6 +40,20 @@ def test_check_of_a_wrong_file_fails_with_its_remedy(tmp_path: Path) -> None:
 
     assert result.exit_code == 1
     assert f"{file}: tftp.prot: is not a setting; did you mean `port`?" in result.output
+
+
+def test_check_as_json_says_the_same(tmp_path: Path) -> None:
+    """One document, in doctor's form, and the same exit status."""
+    file = tmp_path / "netbootd.toml"
+    file.write_text("[tftp]\nprot = 69\n")
+
+    result = netbootctl("check", file, "--json")
+
+    assert result.exit_code == 1
+    document = json.loads(result.stdout)
+    (finding,) = document["findings"]
+    assert (document["ok"], document["errors"]) == (False, 1)
+    assert (finding["severity"], finding["subject"]) == ("error", "configuration")
 
 
 @pytest.mark.parametrize("group", [(), ("config",), ("images",), ("import",), ("simulate",)])

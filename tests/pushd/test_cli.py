@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
 
@@ -43,6 +44,17 @@ def test_a_new_token_opens_what_it_is_for() -> None:
     assert token not in result.stdout
 
 
+def test_a_new_token_as_json() -> None:
+    """One document for a program that sets up another: the table for the file, and the token."""
+    result = pushctl("token", "new", "x", "--json")
+
+    made = json.loads(result.stdout)
+    (client,) = parse(made["table"].encode(), ClientsFile).clients
+    assert client.token is not None
+    assert matches(made["token"], split_entry(client.token)[1])
+    assert result.stderr == ""
+
+
 def test_a_token_for_what_is_no_topic() -> None:
     """What could not be read again is not printed."""
     result = pushctl("token", "new", "x", "--topic", "no topic")
@@ -80,6 +92,17 @@ class TestCheck:
         assert {line.split()[0] for line in result.output.splitlines()} == {"ok"}
         assert "credential     app: certificate until " in result.output
         assert not (folder / "state").exists()
+
+    def test_as_json(self, folder: Path) -> None:
+        """The same findings as one document, in doctor's form."""
+        self.check(folder)
+
+        result = pushctl("check", folder / "pushd.toml", "--json")
+
+        document = json.loads(result.stdout)
+        assert (result.exit_code, document["ok"], document["errors"]) == (0, True, 0)
+        assert {finding["severity"] for finding in document["findings"]} == {"ok"}
+        assert "credential" in {finding["subject"] for finding in document["findings"]}
 
     def test_a_credential_that_is_none(self, folder: Path) -> None:
         """It is an error, with file and remedy."""
