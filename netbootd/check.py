@@ -40,6 +40,7 @@ from ops.finding import Finding, Severity
 from ops.lock import is_held
 from ops.log_destination import about_log
 from ops.look.certificate import about_end
+from ops.look.secret import about_secret
 from ops.owner import owners_of
 from ops.privilege import Identity, acting_as, resolve_identity
 from ops.start import StartError
@@ -203,6 +204,7 @@ def about_certificate(settings: Config) -> Iterator[Finding]:
         yield Finding.of(Severity.ERROR, "HTTPS", str(error))
         return
     yield Finding(Severity.OK, "HTTPS", f"{https.certificate} and its key")
+    yield from about_secret("HTTPS", https.key)
     if settings.pxe.enabled and settings.pxe.scheme == "https":
         for objection in objections(chain, _hosts_of_urls(settings)):
             text = f"{https.certificate} is nothing for UEFI firmware: {objection}"

@@ -25,6 +25,7 @@ from ops.config import ConfigError
 from ops.finding import Finding, Severity
 from ops.log_destination import about_log
 from ops.look.certificate import about_end
+from ops.look.secret import about_secret
 from ops.owner import owners_of
 from ops.privilege import acting_as, resolve_identity
 from ops.start import StartError, bind_error
@@ -74,6 +75,7 @@ def _api(settings: Config) -> Iterator[Finding]:
     try:
         load_tls(api)
         yield Finding(Severity.OK, "API", f"{api.certificate} and its key")
+        yield from about_secret("API", api.key or api.certificate)
         chain = x509.load_pem_x509_certificates(api.certificate.read_bytes())
         yield from about_end("API", str(api.certificate), chain, datetime.now(UTC))
         if not api.anonymous:

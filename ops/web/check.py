@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 from ops.finding import Finding, Severity
+from ops.look.secret import about_secret
 from ops.owner import owners_of
 from ops.start import StartError
 from ops.web.console import tls_of
@@ -33,6 +34,9 @@ def about_console(settings: ConsoleSettings, lock: Path) -> Iterator[Finding]:
             tls_of(settings)
         except StartError as error:
             yield Finding.of(Severity.ERROR, SUBJECT, str(error))
+    for secret in (settings.password_file, settings.key):
+        if secret is not None:
+            yield from about_secret(SUBJECT, secret)
     where = ", ".join(settings.addresses)
     problem = _why_not(settings, lock)
     if problem is None:

@@ -26,6 +26,7 @@ def write_certificate(
         .sign(private, SHA256())
     )
     certificate.write_bytes(made.public_bytes(Encoding.PEM))
+    key.touch(mode=0o600)
     key.write_bytes(
         private.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
     )

@@ -26,6 +26,7 @@ def test_all_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(password, "LOG_N", 4)
     file = tmp_path / "password"
     file.write_text(hashed_thd("correct horse"))
+    file.chmod(0o600)
 
     (found,) = about_console(ConsoleSettings(enabled=True, port=0, password_file=file), NO_LOCK)
 
@@ -40,6 +41,7 @@ def test_what_stops_a_start(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         (tmp_path / "pem").write_text("no certificate")
+        (tmp_path / "pem").chmod(0o600)
 
         found = list(
             about_console(
@@ -59,3 +61,16 @@ def test_what_stops_a_start(tmp_path: Path) -> None:
     assert "nowhere cannot be read" in found[0].text
     assert "console.certificate" in found[1].text
     assert "cannot be had" in found[2].text
+
+
+def test_a_password_that_others_may_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a warning, with what to do."""
+    monkeypatch.setattr(password, "LOG_N", 4)
+    file = tmp_path / "password"
+    file.write_text(hashed_thd("correct horse"))
+    file.chmod(0o644)
+
+    told, _ = about_console(ConsoleSettings(enabled=True, port=0, password_file=file), NO_LOCK)
+
+    assert told.severity is Severity.WARNING
+    assert told.remedy == f"run: chmod o-rwx {file}"
