@@ -4,7 +4,6 @@ help and completion are quick."""
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -21,9 +20,6 @@ from netbootd.cli.pxe import pxe
 from netbootd.cli.simulated import run_boot
 from ops.cli import Root, config_argument
 from ops.completion import completion_of
-
-FINDING_COLUMN = 24
-"""Where the text of a finding begins, after severity and subject."""
 
 
 @click.group("netbootctl", cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
@@ -48,19 +44,13 @@ def check(ctx: click.Context, file: Path | None, as_json: bool) -> None:
 
     The exit status is 1 if a start would fail, otherwise 0, whatever warnings there are.
     """
-    import shutil
-    import sys
-
     from netbootd.check import check, findings_of
     from ops.doctor import write_report
-    from ops.wrapped import Wrapped
+    from ops.wrapped import wrapped_stdout
 
     if as_json:
         ctx.exit(write_report(list(findings_of(file))))
-    out: Any = sys.stdout
-    if out.isatty():
-        out = Wrapped(out, width=shutil.get_terminal_size().columns, indent=FINDING_COLUMN)
-    ctx.exit(check(file, out))
+    ctx.exit(check(file, wrapped_stdout()))
 
 
 @main.group(short_help="Write a configuration, or print an example.")

@@ -61,21 +61,15 @@ def init(ctx: click.Context, /, file: Path | None, mode: str | None, **given: An
     themselves, and suggested. Without FILE it is /etc/netbootd/netbootd.toml for root, otherwise
     ./netbootd.toml. A file that is there stays, unless you say --force.
     """
-    import shutil
-    import sys
-
     from netbootd.check import check
     from netbootd.setup import Mode
     from netbootd.setup_dialogue import Given, init
-    from ops.wrapped import Wrapped
+    from ops.wrapped import wrapped_stdout
 
     dns: tuple[IPv4Address, ...] = given.pop("dns")
     written = init(Given(file=file, mode=None if mode is None else Mode(mode), dns=dns, **given))
     click.echo()
-    out: Any = sys.stdout
-    if out.isatty():
-        out = Wrapped(out, width=shutil.get_terminal_size().columns, indent=24)
-    status = check(written, out)
+    status = check(written, wrapped_stdout())
     if status == ExitCode.OK:
         click.echo()
         _tell_next(written)

@@ -41,9 +41,12 @@ def check(ctx: click.Context, file: Path | None, as_json: bool) -> None:
     defaults are checked.
     """
     from ops.doctor import write_report
+    from ops.wrapped import wrapped_stdout
     from pushd.check import check, findings_of
 
-    ctx.exit(write_report(list(findings_of(file))) if as_json else check(file))
+    if as_json:
+        ctx.exit(write_report(list(findings_of(file))))
+    ctx.exit(check(file, wrapped_stdout()))
 
 
 @main.command(short_help="Deliver pushes, all on this computer.")

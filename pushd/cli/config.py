@@ -248,10 +248,11 @@ def _take_in_credential(ctx: click.Context, file: Path, ask: _Questions) -> None
 def _finish(ctx: click.Context, file: Path) -> None:
     from ops.cli import usual_configuration
     from ops.table import print_facts
+    from ops.wrapped import wrapped_stdout
     from pushd.check import check
     from pushd.config import load
 
-    status = check(file)
+    status = check(file, wrapped_stdout())
     named = "" if file == usual_configuration("pushd") else f" --config {file}"
     steps = [f"twistd -n pushd --config {file}", f'pushctl send alert TOKEN "Hello" --wait{named}']
     if not load(file).credentials:

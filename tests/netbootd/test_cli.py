@@ -13,8 +13,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from netbootd import __version__
-from netbootd.cli import FINDING_COLUMN, main
+from netbootd.cli import main
 from netbootd.config import example
+from ops.wrapped import INDENT
 
 
 def netbootctl(*arguments: object) -> Result:
@@ -99,7 +100,7 @@ def test_check_wraps_its_lines_on_a_terminal(tmp_path: Path) -> None:
     assert lines[0].startswith("ERROR    configuration  netbootd.toml: tftp.prot: ")
     assert len(lines) > 1
     assert all(len(line) <= 70 for line in lines)
-    assert all(line.startswith(" " * FINDING_COLUMN) for line in lines[1:])
+    assert all(line.startswith(" " * INDENT) for line in lines[1:])
 
 
 def test_an_unknown_command_is_a_usage_error() -> None:

@@ -13,7 +13,7 @@ LINE = (
 
 def written(width: int) -> list[str]:
     stream = io.StringIO()
-    Wrapped(stream, width=width, indent=24).write(LINE)
+    Wrapped(stream, width=width).write(LINE)
     return stream.getvalue().splitlines()
 
 
@@ -29,6 +29,14 @@ def test_long_lines_go_on_under_their_column() -> None:
 
 
 def test_lines_that_fit_stay() -> None:
-    """A wide terminal shows them as they are; on one that is far too narrow it is the terminal's
-    affair."""
-    assert written(200) == written(30) == [LINE.rstrip("\n")]
+    """A wide terminal shows them as they are."""
+    assert written(200) == [LINE.rstrip("\n")]
+
+
+def test_a_very_narrow_terminal() -> None:
+    """There they go on further to the left, and still fit."""
+    lines = written(36)
+
+    assert all(len(line) <= 36 for line in lines)
+    assert all(line[:4].isspace() and not line[4].isspace() for line in lines[1:])
+    assert " ".join(" ".join(lines).split()) == " ".join(LINE.split())
