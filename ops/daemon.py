@@ -63,6 +63,11 @@ class Options(usage.Options):
         parent = self.parent
         return parent is not None and parent.get("nodaemon") in (0, False)
 
+    def parseArgs(self, *arguments: str) -> None:
+        """Takes none. Raises UsageError."""
+        if arguments:
+            raise usage.UsageError(f"{arguments[0]}? Name the configuration by --config FILE")
+
     def postOptions(self) -> None:
         """Read the configuration, so that logging begins as it says.
 

@@ -146,6 +146,13 @@ class TestHelp:
 
         assert any(line.split()[:1] == ["netbootd"] for line in done.stdout.splitlines())
 
+    def test_a_file_without_its_option(self, site: Site) -> None:
+        """What is meant as the configuration is not taken for nothing: the option is named."""
+        done = run(site, *FOREGROUND, "netbootd", "netbootd.toml")
+
+        assert done.returncode != 0
+        assert "netbootd.toml? Name the configuration by --config FILE" in done.stdout + done.stderr
+
     def test_its_own_options(self, site: Site) -> None:
         """What it does, and its two options."""
         done = run(site, *BACKGROUND, "netbootd", "--help")
