@@ -103,6 +103,8 @@ class Told(MultiService):
 
     daemon = ""
     in_background = False
+    collection: ClassVar[int] = SMALL_COLLECTION
+    """New objects between collections, of this daemon."""
     notifier: Notifier | None = None
     call_when_running: Callable[[Callable[[], object]], object]
     status = ""
@@ -118,7 +120,7 @@ class Told(MultiService):
         # What is there by now stays: collections that look through 100,000 leases and all modules
         # stop the server for 54 ms each, measured; the frequent small ones are 3 % of a lease.
         gc.freeze()
-        gc.set_threshold(SMALL_COLLECTION)
+        gc.set_threshold(self.collection)
         log.started()
         if self.notifier is not None:
             self.call_when_running(self._notify_ready)  # behind the daemon's own

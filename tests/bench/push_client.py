@@ -22,13 +22,13 @@ from twisted.internet.protocol import ClientFactory
 from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFromCertificates
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
-from ops.daemon import SMALL_COLLECTION
 from protocols.apns.engine import Limits
 from protocols.apns.event import Answered, Event
 from protocols.apns.message import Notification, PushType
 from protocols.apns.reason import Disposition, verdict_of
 from pushd.connection import Connection
 from pushd.request import Writer
+from pushd.tap import COLLECTION
 from pushd.world import World
 
 TOPIC = "com.example.app"
@@ -136,7 +136,7 @@ def main(folder: Path, port: int, streams: int, pushes: int) -> None:
     )
     client = Client(pushes, streams)
     gc.freeze()  # as the daemon does
-    gc.set_threshold(SMALL_COLLECTION)
+    gc.set_threshold(COLLECTION)
     connection = Connection(
         authority=b"localhost",
         limits=Limits(streams=streams),
