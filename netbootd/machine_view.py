@@ -8,8 +8,7 @@ from typing import Any, Final
 
 import click
 
-from netbootd import config
-from netbootd.admin.client import admin_client
+from netbootd.admin.client import running_client
 from netbootd.admin.machines import MOST, machine_key
 from netbootd.boot import BootOutcome
 from netbootd.dhcp.leases import leases_of
@@ -26,7 +25,6 @@ from netbootd.stored import Stored, stored
 from ops.amount import size_text
 from ops.cli import Failed
 from ops.table import Cell, print_facts, print_json, print_table
-from ops.web.client import AdminClient, NotRunning
 
 STYLES: Final = {
     BootOutcome.BOOTING.value: "cyan",
@@ -45,7 +43,7 @@ TITLES: Final = {
 
 def print_machines(configuration: Path | None, *, as_json: bool) -> None:
     """All machines. Raises Failed."""
-    client = _running(configuration)
+    client = running_client(configuration)
     if client is not None:
         records = client.get("/v1/machines")
     else:
@@ -63,7 +61,7 @@ def print_machines(configuration: Path | None, *, as_json: bool) -> None:
 
 def print_machine(configuration: Path | None, machine: str, *, most: int, as_json: bool) -> None:
     """One machine. Raises Failed."""
-    client = _running(configuration)
+    client = running_client(configuration)
     key = machine_key(machine)
     if client is not None:
         record = client.get(f"/v1/machines/{_find(client.get('/v1/machines'), key)['machine']}")
@@ -77,18 +75,6 @@ def print_machine(configuration: Path | None, machine: str, *, most: int, as_jso
         print_json(record)
     else:
         _print(record, most)
-
-
-def _running(configuration: Path | None) -> AdminClient | None:
-    """The daemon, if it runs and can be asked."""
-    if not config.load(configuration).admin.enabled:
-        return None
-    client = admin_client(configuration)
-    try:
-        client.get("/v1/status")
-    except NotRunning:
-        return None
-    return client
 
 
 def _read(database: Stored) -> list[dict[str, Any]]:

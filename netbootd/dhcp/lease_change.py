@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from netbootd import config
-from netbootd.admin.client import admin_client
+from netbootd.admin.client import running_client
 from netbootd.config import Config
 from netbootd.dhcp.leases import leases_of, row_of
 from netbootd.dhcp.reservation import (
@@ -38,7 +38,6 @@ from ops.database import Database, StoreError
 from ops.setting import MacAddress
 from ops.table import print_json
 from ops.text import escape
-from ops.web.client import AdminClient, NotRunning
 from protocols.dhcp.server.lease import Lease, LeaseState
 
 
@@ -46,7 +45,7 @@ def reserve(
     configuration: Path | None, mac: MacAddress, address: IPv4Address | None, name: str | None
 ) -> dict[str, Any]:
     """Keep an address for a machine. Raises Failed."""
-    client = _running(configuration)
+    client = running_client(configuration)
     if client is not None:
         value = {"mac": str(mac), "address": address and str(address), "name": name}
         answer: dict[str, Any] = client.post("/v1/reservations", value)
@@ -78,7 +77,7 @@ def _first(settings: Config, choices: list[Reservation], known: list[Reservation
 
 def unreserve(configuration: Path | None, mac: MacAddress) -> dict[str, Any]:
     """Keep no address for a machine any more. Raises Failed."""
-    client = _running(configuration)
+    client = running_client(configuration)
     if client is not None:
         answer: dict[str, Any] = client.delete(f"/v1/reservations/{mac}")
         return answer
@@ -95,7 +94,7 @@ def unreserve(configuration: Path | None, mac: MacAddress) -> dict[str, Any]:
 
 def release(configuration: Path | None, whose: IPv4Address | MacAddress) -> dict[str, Any]:
     """End a lease, by its address or its machine. Raises Failed."""
-    client = _running(configuration)
+    client = running_client(configuration)
     if client is not None:
         answer: dict[str, Any] = client.delete(f"/v1/leases/{whose}")
         return answer
@@ -115,17 +114,6 @@ def release(configuration: Path | None, whose: IPv4Address | MacAddress) -> dict
         "hardware": ended.hardware.hex(":") or None,
         "state": ended.state.value,
     }
-
-
-def _running(configuration: Path | None) -> AdminClient | None:
-    if not config.load(configuration).admin.enabled:
-        return None
-    client = admin_client(configuration)
-    try:
-        client.get("/v1/status")
-    except NotRunning:
-        return None
-    return client
 
 
 def _leasing(configuration: Path | None) -> Config:
