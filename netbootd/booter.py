@@ -32,6 +32,7 @@ from images.paths import (
 )
 from images.root_path import HTTP_PORT, NfsExport
 from images.select import applicable_entries, supports
+from netbootd.config import Config
 from protocols.bsdp.image_id import BootImageId
 from protocols.bsdp.offered import OfferedImage
 
@@ -121,6 +122,13 @@ class Publication:
     """None: HTTP is not served, so images of type HTTP cannot be offered."""
     nfs: NfsExport | None
     """None: there is no export, so images of type NFS cannot be offered."""
+
+
+def publication_of(config: Config) -> Publication:
+    """As it is configured."""
+    nfs = config.nfs
+    export = None if nfs.export is None else NfsExport(path=nfs.export, server=nfs.server)
+    return Publication(http_port=config.http.port if config.http.enabled else None, nfs=export)
 
 
 def why_not_offered(bundle: Bundle, publication: Publication) -> str | None:

@@ -21,10 +21,9 @@ from typing import Final, TextIO
 
 from images.boot_toml import FILE_NAME
 from images.catalog import Root, misspelt_thd, scan_thd
-from images.root_path import NfsExport
 from netbootd import config
 from netbootd.bootable import about_boot_names, about_links, about_loaders
-from netbootd.booter import Publication, why_entry_not_offered, why_not_offered
+from netbootd.booter import publication_of, why_entry_not_offered, why_not_offered
 from netbootd.coexist.discover import search_thd
 from netbootd.coexist.firewall import about_firewall, read_tables_thd
 from netbootd.coexist.port import about_ports, wanted_ports
@@ -103,11 +102,7 @@ def about_images(settings: Config) -> Iterator[Finding]:
         text = f"{path} does not exist"
         yield Finding(severity, "images", text, "create it and put .nbi folders in it")
     snapshot = scan_thd(roots, loaders=settings.pxe.loaders if settings.pxe.enabled else None)
-    nfs = settings.nfs
-    publication = Publication(
-        http_port=settings.http.port if settings.http.enabled else None,
-        nfs=None if nfs.export is None else NfsExport(path=nfs.export, server=nfs.server),
-    )
+    publication = publication_of(settings)
     for bundle in snapshot.bundles:
         reason = why_not_offered(bundle, publication)
         text = f"{bundle.path}: {bundle.title} (index {bundle.index})"

@@ -15,7 +15,6 @@ from images.audience import audience, purpose
 from images.bundle import Bundle
 from images.catalog import Published, Snapshot
 from images.errors import BundleError, shown
-from images.root_path import NfsExport
 from netbootd.booter import Publication, why_entry_not_offered, why_not_offered
 from netbootd.config import Config
 
@@ -50,13 +49,6 @@ class Listed:
     def name(self) -> str:
         """The folder, without what is above it."""
         return shown(self.path.name)
-
-
-def publication_of(config: Config) -> Publication:
-    """How root images are reached."""
-    nfs = config.nfs
-    export = None if nfs.export is None else NfsExport(path=nfs.export, server=nfs.server)
-    return Publication(http_port=config.http.port if config.http.enabled else None, nfs=export)
 
 
 def listed(snapshot: Snapshot, publication: Publication, config: Config) -> list[Listed]:

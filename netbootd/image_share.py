@@ -11,8 +11,9 @@ from typing import Any
 
 from images.catalog import Published
 from images.errors import BundleError, shown
+from netbootd.booter import publication_of
 from netbootd.config import Config, state_directory
-from netbootd.image_list import Listed, listed_alone, publication_of, record
+from netbootd.image_list import Listed, listed_alone, record
 from ops.cli import Failed
 from ops.table import print_json, print_line
 

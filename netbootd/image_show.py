@@ -18,8 +18,9 @@ from images.errors import BundleError, shown
 from images.importer import STAGING, unfinished_thd
 from images.info import ImageKind, ImageType
 from netbootd import config
+from netbootd.booter import publication_of
 from netbootd.config import Config
-from netbootd.image_list import Listed, State, find, listed, publication_of, record
+from netbootd.image_list import Listed, State, find, listed, record
 from ops.amount import size_text
 from ops.cli import Failed
 from ops.lock import is_held

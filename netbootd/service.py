@@ -34,11 +34,10 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from images.catalog import Catalog, Root, Snapshot
-from images.root_path import NfsExport
 from netbootd.arrival import Arrival
 from netbootd.binding import Bindings
 from netbootd.boot_log import boot_log
-from netbootd.booter import CatalogBooter, Publication
+from netbootd.booter import CatalogBooter, publication_of
 from netbootd.bsdp.identity import local_server
 from netbootd.bsdp.responder import Admission, BsdpResponder, LocalServer
 from netbootd.bsdp.teller import BsdpTeller
@@ -113,7 +112,7 @@ class BootService(MultiService):
         self.history = self._add(
             History(config.history, store=self.store, timeline=self.timeline, clock=world.reactor)
         )
-        self.publication = _publication(config)
+        self.publication = publication_of(config)
         self.booter = CatalogBooter(self.publication)
 
         self.catalog_watch = self._add(self._catalog_watch())
@@ -453,9 +452,3 @@ class BootService(MultiService):
                     name=name,
                     why=error.strerror or str(error),
                 )
-
-
-def _publication(config: Config) -> Publication:
-    nfs = config.nfs
-    export = None if nfs.export is None else NfsExport(path=nfs.export, server=nfs.server)
-    return Publication(http_port=config.http.port if config.http.enabled else None, nfs=export)
