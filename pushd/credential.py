@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -30,6 +29,7 @@ from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
 from twisted.internet.ssl import CertificateOptions
 
+from ops.secret import why_exposed
 from protocols.apns.message import MDM_TOPIC
 from protocols.apns.token import KeyUnfit, ProviderToken, ProviderTokens, load_key
 from pushd.der import DerError, topics_in
@@ -175,11 +175,8 @@ def read_file(path: Path, *, secret: bool) -> bytes:
     CredentialError."""
     try:
         with path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            # Windows has no such modes: who may read a file is in its ACL there.
-            if secret and os.name == "posix" and status.st_mode & (stat.S_IROTH | stat.S_IWOTH):
-                mode = stat.S_IMODE(status.st_mode)
-                why = f"holds a secret, and others may read or change it (mode {mode:04o})"
+            why = why_exposed(os.fstat(file.fileno()).st_mode) if secret else None
+            if why is not None:
                 raise CredentialError(path, why, f"run: chmod o-rwx {path}")
             content = file.read(MAX_FILE + 1)
     except OSError as error:
