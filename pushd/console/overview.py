@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from twisted.web.template import Tag, tags
@@ -75,7 +76,7 @@ class Overview:
             "Pushes a second of late."
             f" Accepted now {number(latest('accepted'))}, taken in now {number(latest('queued'))}."
         )
-        plot = area(
+        plot = self._plot(
             title,
             [
                 Series(name="accepted by Apple", values=values("accepted"), kind="c"),
@@ -83,8 +84,6 @@ class Overview:
                 Series(name="not delivered", values=values("refused"), kind="d"),
             ],
             show=_a_second,
-            begins=self._of.meter.begins,
-            ends="now",
             least_top=10.0,
         )
         return panel("Throughput", plot)
@@ -95,18 +94,33 @@ class Overview:
             "How long Apple took to answer, of late. Half of the answers now within"
             f" {_seconds(latest('half'))}, 95 of 100 within {_seconds(latest('most'))}."
         )
-        plot = area(
+        plot = self._plot(
             title,
             [
                 Series(name="95 of 100 within", values=values("most"), kind="b"),
                 Series(name="half within", values=values("half"), kind="a"),
             ],
             show=_seconds,
-            begins=self._of.meter.begins,
-            ends="now",
             least_top=0.05,
         )
         return panel("Apple's answers", plot)
+
+    def _plot(
+        self,
+        title: str,
+        series: Sequence[Series],
+        *,
+        show: Callable[[float], str],
+        least_top: float,
+    ) -> Tag:
+        return area(
+            title,
+            series,
+            show=show,
+            begins=self._of.meter.begins,
+            ends="now",
+            least_top=least_top,
+        )
 
     def depth(self) -> Tag:
         values = self._of.meter.values("waiting")
@@ -114,12 +128,10 @@ class Overview:
         title = (
             f"Pushes that wait: now {number(self._of.service.queue.depth)}, most {number(most)}."
         )
-        plot = area(
+        plot = self._plot(
             title,
             [Series(name="waiting", values=values, kind="a")],
             show=number,
-            begins=self._of.meter.begins,
-            ends="now",
             least_top=10.0,
         )
         return panel("Queue", plot)

@@ -16,6 +16,7 @@ from typing import Any
 
 from images.author import sample_bundle_thd
 from netbootd import config
+from netbootd.demo import CONFIGURATION
 from netbootd.event import (
     BootOffered,
     ImageSelected,
@@ -37,20 +38,7 @@ from tests.netbootd.daemon import free_port
 PASSWORD = "correct horse battery"
 LOOPBACK = Interface(name="en0", index=1, addresses=(IPv4Interface("127.0.0.1/8"),))
 
-CONFIGURATION = """\
-[images]
-share = [{{ path = '{folder}/images' }}]
-[network]
-addresses = ["127.0.0.0/8"]
-[bsdp]
-port = {bsdp}
-unprivileged_reply_port = true
-[tftp]
-port = {tftp}
-[http]
-port = {http}
-[state]
-directory = '{folder}/state'
+CONSOLE = """
 [console]
 enabled = true
 port = 0
@@ -113,15 +101,20 @@ class Scene:
         (folder / "password").write_text(hashed_thd(PASSWORD))
         self.bsdp, self.tftp = free_port(), free_port()
         self.folder = folder
-        text = CONFIGURATION
+        text = CONFIGURATION.format(
+            images=folder / "images",
+            bsdp=self.bsdp,
+            tftp=self.tftp,
+            http=free_port(),
+            state=folder / "state",
+        )
+        text += CONSOLE
         if has_password:
-            text += "password_file = '{folder}/password'\n"
+            text += f"password_file = '{folder}/password'\n"
         if hosts:
             text += f"hosts = {list(hosts)}\n"
         file = folder / "netbootd.toml"
-        file.write_text(
-            text.format(folder=folder, bsdp=self.bsdp, tftp=self.tftp, http=free_port())
-        )
+        file.write_text(text)
         world = World(
             reactor=self.reactor, interfaces=lambda: (LOOPBACK,), host_name=lambda: "netboot-1"
         )
